@@ -1,0 +1,191 @@
+//! What a plugin can ask of the host.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::abi::{self, Bytes, HostTable, Reply, field};
+use crate::message::{FileAnswer, service};
+use crate::{Error, ErrorKind, Event, FileDigest, FileRef, HostInfo, Level, Result, map_files};
+
+/// The host, for as long as one call lasts. All methods may be used from any thread.
+#[derive(Debug)]
+pub struct Host {
+    raw: RawHost,
+    files: Mutex<HashMap<i32, OwnedFd>>,
+}
+
+/// The host's functions, read from its table as far as it reaches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawHost {
+    ctx: *mut c_void,
+    event: Option<unsafe extern "C" fn(*mut c_void, Bytes) -> i32>,
+    cancelled: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+    call: Option<unsafe extern "C" fn(*mut c_void, Bytes, Bytes, *const Reply) -> i32>,
+}
+
+// SAFETY: the ABI allows every function of the host on any thread until
+// `invoke` returns, and a `RawHost` is dropped, or cleared, before that.
+unsafe impl Send for RawHost {}
+// SAFETY: as above.
+unsafe impl Sync for RawHost {}
+
+impl RawHost {
+    /// # Safety
+    /// `table` must point to a host's table that is valid until the call ends.
+    pub(crate) unsafe fn read(table: *const HostTable) -> Option<Self> {
+        Some(Self {
+            ctx: field!(table, HostTable, ctx)?,
+            event: field!(table, HostTable, event).flatten(),
+            cancelled: field!(table, HostTable, cancelled).flatten(),
+            call: field!(table, HostTable, call).flatten(),
+        })
+    }
+
+    /// Sends an event; an older host without the function misses it.
+    pub(crate) fn event(&self, event: &Event) -> bool {
+        let (Some(send), Ok(json)) = (self.event, serde_json::to_vec(event)) else { return false };
+        // SAFETY: the ABI's contract; the bytes live for the call.
+        unsafe { send(self.ctx, Bytes::new(&json)) != 0 }
+    }
+}
+
+impl Host {
+    pub(crate) fn new(raw: RawHost) -> Self {
+        Self { raw, files: Mutex::default() }
+    }
+
+    /// Makes the descriptors that a message names this host's own, so that each is closed.
+    ///
+    /// # Safety
+    /// `message` must have come over the boundary just now: its descriptors
+    /// belong to this side and nobody else has taken them.
+    pub(crate) unsafe fn adopt(&self, message: &mut Value) -> Result<()> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        map_files(message, &mut |number| {
+            let fd = i32::try_from(number).ok().filter(|&fd| fd >= 0);
+            let fd = fd.ok_or_else(|| Error::plugin(format!("the host sent file {number}")))?;
+            // SAFETY: the caller vouches that the descriptor is ours, and the map that it is taken once.
+            files.entry(fd).or_insert_with(|| unsafe { OwnedFd::from_raw_fd(fd) });
+            Ok(number)
+        })
+    }
+
+    /// The file behind a reference in the request or in an answer. Each can be taken once.
+    pub fn take(&self, file: FileRef) -> Result<File> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = files.remove(&file.fd).ok_or_else(|| {
+            let message = format!("file {} was taken already, or did not come with the request", file.fd);
+            Error::plugin(message)
+        })?;
+        Ok(file.into())
+    }
+
+    /// Tells something to whoever follows the work; returns whether the job was cancelled.
+    pub fn event(&self, event: &Event) -> bool {
+        self.raw.event(event)
+    }
+
+    /// A log line for whoever follows the work.
+    pub fn info(&self, message: impl Into<String>) {
+        self.event(&Event::Log { level: Level::Info, message: message.into() });
+    }
+
+    /// A log line for those who hunt a fault.
+    pub fn debug(&self, message: impl Into<String>) {
+        self.event(&Event::Log { level: Level::Debug, message: message.into() });
+    }
+
+    /// Something that the user should know of though the job goes on.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.event(&Event::Warning { message: message.into(), hint: None });
+    }
+
+    /// A new stretch of work begins.
+    pub fn phase(&self, name: impl Into<String>) {
+        self.event(&Event::Phase { name: name.into() });
+    }
+
+    /// How far the stretch of work is, and an error if the job was cancelled.
+    pub fn progress(&self, done: u64, total: u64, unit: &str) -> Result<()> {
+        match self.event(&Event::Progress { done, total, unit: unit.into() }) {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+
+    /// An error if the job was cancelled: to be asked now and then in long work.
+    pub fn check_cancelled(&self) -> Result<()> {
+        // SAFETY: the ABI's contract.
+        match self.raw.cancelled.is_some_and(|cancelled| unsafe { cancelled(self.raw.ctx) != 0 }) {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+
+    /// Calls a host service by name. The services of this version have methods of their own below.
+    ///
+    /// Descriptors in `params` stay the caller's; those in the answer are to be [taken](Self::take).
+    pub fn call<R: DeserializeOwned>(&self, method: &str, params: impl Serialize) -> Result<R> {
+        let unsupported = || {
+            Error::new(ErrorKind::Unsupported, format!("this ctr-forge has no service \"{method}\""))
+                .hint("Use a newer ctr-forge.")
+        };
+        let params =
+            serde_json::to_vec(&params).map_err(|e| Error::plugin("cannot encode a call").because(&e))?;
+        let mut answer = Vec::new();
+        let reply = Reply { ctx: (&raw mut answer).cast(), put: Some(put) };
+        let call = self.raw.call.ok_or_else(unsupported)?;
+        // SAFETY: the ABI's contract; what is lent lives for the call.
+        let code = unsafe { call(self.raw.ctx, Bytes::new(method.as_bytes()), Bytes::new(&params), &reply) };
+        let broken = |e: serde_json::Error| {
+            Error::new(ErrorKind::Internal, format!("the host's answer to \"{method}\" cannot be read"))
+                .because(&e)
+        };
+        match code {
+            abi::OK => {
+                let mut answer: Value = serde_json::from_slice(&answer).map_err(broken)?;
+                // SAFETY: the answer has just come over the boundary.
+                unsafe { self.adopt(&mut answer)? };
+                serde_json::from_value(answer).map_err(broken)
+            }
+            abi::UNKNOWN_METHOD => Err(unsupported()),
+            _ => Err(serde_json::from_slice(&answer).unwrap_or_else(broken)),
+        }
+    }
+
+    /// Who the host is and which services it has.
+    pub fn host_info(&self) -> Result<HostInfo> {
+        self.call(service::HOST_INFO, json!({}))
+    }
+
+    /// An empty file on disk without a name, for what is too large for memory.
+    pub fn temp_file(&self) -> Result<File> {
+        let answer: FileAnswer = self.call(service::FILE_TEMP, json!({}))?;
+        self.take(answer.file)
+    }
+
+    /// SHA-256 and size of a file.
+    pub fn digest(&self, file: &File) -> Result<FileDigest> {
+        self.call(service::FILE_DIGEST, FileAnswer { file: FileRef { fd: file.as_raw_fd() } })
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the job was cancelled")
+}
+
+/// Appends to the `Vec<u8>` behind `ctx`.
+///
+/// # Safety
+/// `ctx` must point to a `Vec<u8>` that nobody else uses during the call.
+pub(crate) unsafe extern "C" fn put(ctx: *mut c_void, part: Bytes) {
+    // SAFETY: the caller's promise, and the ABI's for the bytes.
+    unsafe { (*ctx.cast::<Vec<u8>>()).extend_from_slice(part.as_slice()) }
+}

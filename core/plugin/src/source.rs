@@ -1,0 +1,40 @@
+//! The trait of plugins that make root filesystems.
+
+use serde::de::DeserializeOwned;
+
+use crate::{BuildTarget, Check, Host, Request, Resolved, Result, SourceReport};
+
+/// Makes a root filesystem.
+///
+/// The command line `ctr-forge source ID` is [`resolve`](Source::resolve), then
+/// [`build`](Source::build) from what it returned.
+pub trait Source: Sync {
+    /// The component's options. Derive `Deserialize` with
+    /// `#[serde(rename_all = "kebab-case", deny_unknown_fields)]`, so that an
+    /// option missing here but not in the manifest is noticed.
+    type Options: DeserializeOwned;
+
+    /// Decides what goes into the root filesystem, without making it: what is
+    /// returned pins everything that decides the result.
+    fn resolve(&self, request: &Request<Self::Options>, host: &Host) -> Result<Resolved> {
+        let _ = (request, host);
+        Ok(Resolved::default())
+    }
+
+    /// Writes the root filesystem to `request.target.rootfs` as a PAX tar stream
+    /// with its end marker. The stream must come out the same for the same
+    /// options and lock, whatever the machine, user, clock or thread count.
+    fn build(&self, request: &Request<Self::Options, BuildTarget>, host: &Host) -> Result<SourceReport>;
+
+    /// Values that `option` could take, given what is typed of it.
+    fn complete(&self, option: &str, prefix: &str, host: &Host) -> Result<Vec<String>> {
+        let _ = (option, prefix, host);
+        Ok(Vec::new())
+    }
+
+    /// What is missing on this machine.
+    fn doctor(&self, host: &Host) -> Result<Vec<Check>> {
+        let _ = host;
+        Ok(Vec::new())
+    }
+}
