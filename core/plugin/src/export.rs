@@ -136,9 +136,15 @@ impl<T: Output> OutputObject for T {
 
 fn decode<T: DeserializeOwned>(params: Value) -> Result<T> {
     serde_json::from_value(params).map_err(|e| {
-        Error::usage("the request does not fit this plugin")
+        let error = Error::usage("the request does not fit this plugin")
             .because(&e)
-            .hint("The plugin's manifest and its code disagree, or the plugin is older than this ctr-forge.")
+            .hint("The plugin's manifest and its code disagree, or the plugin is older than this ctr-forge.");
+        // serde has no other way to tell which field it was.
+        let text = e.to_string();
+        match text.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+            Some((option, _)) => error.option(option),
+            None => error,
+        }
     })
 }
 
@@ -202,7 +208,9 @@ pub unsafe fn invoke(
 }
 
 fn dispatch(components: &[Component], raw: RawHost, method: &[u8], params: &[u8]) -> Option<Result<Value>> {
-    let method = std::str::from_utf8(method).ok()?;
+    // Whatever its parameters are: a method of a newer host is unknown, not wrong.
+    let known = [method::RESOLVE, method::BUILD, method::PACKAGE, method::COMPLETE, method::DOCTOR];
+    let method = known.into_iter().find(|known| known.as_bytes() == method)?;
     let mut params: Value = match serde_json::from_slice(params) {
         Ok(params) => params,
         Err(e) => return Some(Err(Error::usage("the request is not JSON").because(&e))),

@@ -4,7 +4,8 @@
 //! process it is a descriptor's number. These functions change one into the
 //! other, so that no message type needs code of its own for its files.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::collections::HashSet;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use serde_json::Value;
 
@@ -37,12 +38,22 @@ pub fn to_frame(value: &mut Value) -> Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Indices become descriptor numbers, of the descriptors in `files`.
-pub(crate) fn from_frame(value: &mut Value, files: &[OwnedFd]) -> Result<()> {
+/// Indices become numbers of the descriptors in `files`, which from then on
+/// belong to whoever gets the message. Those that it does not name are closed.
+pub(crate) fn from_frame(value: &mut Value, files: Vec<OwnedFd>) -> Result<()> {
+    let mut named = HashSet::new();
     map_files(value, &mut |index| {
-        let file = usize::try_from(index).ok().and_then(|index| files.get(index));
-        file.map(|file| file.as_raw_fd().into()).ok_or_else(|| no_such_file(index))
-    })
+        let position = usize::try_from(index).ok().filter(|&position| position < files.len());
+        let position = position.ok_or_else(|| no_such_file(index))?;
+        named.insert(position);
+        Ok(files[position].as_raw_fd().into())
+    })?;
+    for (position, file) in files.into_iter().enumerate() {
+        if named.contains(&position) {
+            let _ = file.into_raw_fd();
+        }
+    }
+    Ok(())
 }
 
 /// Borrows descriptors by their numbers, if they are open.
@@ -77,7 +88,7 @@ mod tests {
         let mut value = json!({"a": {"$fd": 7}, "b": [{"path": "/x", "file": {"$fd": 9}}], "$fd": 3});
         assert_eq!(to_frame(&mut value).unwrap(), [7, 9]);
         assert_eq!(value, json!({"a": {"$fd": 0}, "b": [{"path": "/x", "file": {"$fd": 1}}], "$fd": 3}));
-        assert!(from_frame(&mut value, &[]).is_err(), "files that did not come");
+        assert!(from_frame(&mut value, Vec::new()).is_err(), "files that did not come");
         assert!(borrow(&[-1]).is_err() && borrow(&[9999]).is_err(), "files that are not open");
     }
 }

@@ -344,7 +344,8 @@ pub enum Event {
 pub enum Level {
     /// For those who hunt a fault.
     Debug,
-    /// For those who follow the work.
+    /// For those who follow the work. Also what a level of a newer protocol reads as.
+    #[serde(other)]
     Info,
 }
 

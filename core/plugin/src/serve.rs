@@ -4,7 +4,7 @@
 //! that is a program runs it around its own table; so both speak the same
 //! frames, and the C ABI is the only way into a plugin's code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::c_void;
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
@@ -35,6 +35,8 @@ pub fn serve(entry: extern "C" fn() -> *const PluginTable) -> ExitCode {
         let _ = rustix::io::write(std::io::stderr(), message.as_bytes());
         return ExitCode::from(ErrorKind::Usage.exit_code());
     }
+    // What the plugin starts has no business with the host.
+    let _ = rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC);
     // SAFETY: the entry returns the plugin's own static table.
     match unsafe { serve_on(socket, Receiver::new(), entry()) } {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,9 +81,16 @@ struct Wire {
     next_id: AtomicU32,
     /// The host's call that runs now.
     current: AtomicU32,
+    /// Whether that call is to end.
     cancelled: AtomicBool,
     closed: AtomicBool,
+    /// Calls that the host cancelled before they began; held while one begins,
+    /// so that no CANCEL falls between its CALL and its start.
+    cancelled_early: Mutex<HashSet<u32>>,
 }
+
+/// Calls cancelled before they began that are remembered: a host has a few under way at most.
+const MAX_CANCELLED_EARLY: usize = 64;
 
 impl Wire {
     fn new(socket: OwnedFd) -> Self {
@@ -94,6 +103,7 @@ impl Wire {
             current: AtomicU32::new(0),
             cancelled: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            cancelled_early: Mutex::default(),
         }
     }
 
@@ -107,17 +117,34 @@ impl Wire {
                     // The receiving end lives as long as this thread's scope.
                     let _ = calls.send(frame);
                 }
-                Kind::Cancel if frame.id == self.current.load(Ordering::Acquire) => {
-                    self.cancelled.store(true, Ordering::Release);
-                }
+                Kind::Cancel => self.cancel(frame.id),
                 Kind::Result => self.deliver(frame),
                 _ => {}
             }
         }
-        self.closed.store(true, Ordering::Release);
-        self.cancelled.store(true, Ordering::Release);
+        {
+            let _beginning = self.cancelled_early.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Ordering::Release);
+            self.cancelled.store(true, Ordering::Release);
+        }
         let _answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         self.arrived.notify_all();
+    }
+
+    fn cancel(&self, id: u32) {
+        let mut early = self.cancelled_early.lock().unwrap_or_else(PoisonError::into_inner);
+        if id == self.current.load(Ordering::Acquire) {
+            self.cancelled.store(true, Ordering::Release);
+        } else if early.len() < MAX_CANCELLED_EARLY {
+            early.insert(id);
+        }
+    }
+
+    fn begin(&self, id: u32) {
+        let mut early = self.cancelled_early.lock().unwrap_or_else(PoisonError::into_inner);
+        let cancelled = early.remove(&id) || self.closed.load(Ordering::Acquire);
+        self.current.store(id, Ordering::Release);
+        self.cancelled.store(cancelled, Ordering::Release);
     }
 
     fn deliver(&self, frame: Frame) {
@@ -130,8 +157,7 @@ impl Wire {
 
     /// Runs one call of the host and returns the payload of its answer.
     fn run(&self, invoke: Invoke, call: Frame) -> Value {
-        self.current.store(call.id, Ordering::Release);
-        self.cancelled.store(self.closed.load(Ordering::Acquire), Ordering::Release);
+        self.begin(call.id);
         let (method, params) = match decode_call(call) {
             Ok(call) => call,
             Err(error) => return json!({ "error": error }),
@@ -182,11 +208,7 @@ impl Wire {
         let frame = answer?;
         let mut answer: Value = serde_json::from_slice(&frame.payload)
             .map_err(|e| Error::new(ErrorKind::Internal, "the host answered with no JSON").because(&e))?;
-        from_frame(&mut answer, &frame.files)?;
-        for file in frame.files {
-            // From here on they belong to the plugin, which knows them by number.
-            let _ = file.into_raw_fd();
-        }
+        from_frame(&mut answer, frame.files)?;
         Ok(answer)
     }
 
@@ -210,11 +232,7 @@ fn decode_call(call: Frame) -> Result<(String, Vec<u8>)> {
     let mut value: Value = serde_json::from_slice(&call.payload).map_err(broken)?;
     let method = value["method"].as_str().unwrap_or_default().to_owned();
     let mut params = value["params"].take();
-    from_frame(&mut params, &call.files)?;
-    for file in call.files {
-        // From here on they belong to the plugin, which knows them by number.
-        let _ = file.into_raw_fd();
-    }
+    from_frame(&mut params, call.files)?;
     Ok((method, encode(&params)?))
 }
 

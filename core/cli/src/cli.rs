@@ -1,0 +1,261 @@
+//! The tree of commands, and what all commands share.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use ctr_forge_core::discovery::Catalog;
+use ctr_forge_core::policy::Policy;
+use ctr_forge_core::{Cancel, Forge};
+use ctr_forge_plugin::{Error, ErrorKind, Result, Role};
+
+use crate::terminal::{Console, Verbosity};
+use crate::{commands, components, environment, terminal};
+
+/// What every command has at hand.
+pub(crate) struct Session {
+    pub(crate) forge: Forge,
+    pub(crate) catalog: Catalog,
+    pub(crate) json: bool,
+    pub(crate) verbosity: Verbosity,
+}
+
+/// Runs the command line `words`, without the program's name.
+pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
+    let policy = environment::policy()?;
+    let (files, directories) = plugin_words(words);
+    // The commands that plugins bring are known only when the plugins are; the others need none.
+    let needs_plugins = words.iter().any(|word| {
+        ["source", "output", "plugin", "completions", "help"].iter().any(|command| word == command)
+    });
+    let catalog = match needs_plugins {
+        true => {
+            Catalog::find(&environment::search_path(files, &directories)?, &policy, &environment::version())
+        }
+        false => Catalog::default(),
+    };
+    check_named_files(&catalog, words)?;
+    let program = std::iter::once(OsString::from("ctr-forge"));
+    let matches = match command(&catalog).try_get_matches_from(program.chain(words.iter().cloned())) {
+        Ok(matches) => matches,
+        Err(error) => return explain(error, &catalog, &policy, words),
+    };
+    let verbosity = match (matches.get_flag("quiet"), matches.get_count("verbose")) {
+        (true, _) => Verbosity::Quiet,
+        (_, 0) => Verbosity::Normal,
+        (_, 1) => Verbosity::Verbose,
+        _ => Verbosity::Debug,
+    };
+    let json = matches.get_flag("json");
+    let console = Console::new(if json { verbosity.min(Verbosity::Quiet) } else { verbosity });
+    let forge = environment::forge(Box::new(console), cancel_on_signals()?)?;
+    let session = Session { forge, catalog, json, verbosity };
+    dispatch(&session, &matches)
+}
+
+fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("source", matches)) => commands::source::run(session, matches),
+        Some(("output", matches)) => commands::output::run(session, matches),
+        Some(("plugin", matches)) => commands::plugin::run(session, matches),
+        Some(("completions", matches)) => commands::completions::run(session, matches),
+        _ => Err(Error::new(ErrorKind::Internal, "a command without code")),
+    }
+}
+
+/// The whole command line.
+pub(crate) fn command(catalog: &Catalog) -> Command {
+    Command::new("ctr-forge")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Forges minimal container images from any Linux distribution")
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .args(global_arguments())
+        .subcommand(components::command(Role::Source, catalog))
+        .subcommand(components::command(Role::Output, catalog))
+        .subcommand(commands::plugin::cli())
+        .subcommand(commands::completions::cli())
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  ctr-forge source scratch --copy hello:/hello -o hello.tar
+  ctr-forge output oci hello.tar -o image --tag hello:1 --entrypoint '[\"/hello\"]'
+  ctr-forge source scratch --tar rootfs.tar.xz | docker import - mini
+
+Exit codes are listed in docs/EXIT-CODES.md: 0 is success, 2 a wrong command line.";
+
+/// Over the options that every command has.
+const HEADING: &str = "Everywhere";
+
+fn global_arguments() -> [Arg; 5] {
+    [
+        Arg::new("plugin")
+            .long("plugin")
+            .value_name("FILE")
+            .global(true)
+            .action(ArgAction::Append)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help_heading(HEADING)
+            .help("Use this plugin, before any other of its name"),
+        Arg::new("plugin-dir")
+            .long("plugin-dir")
+            .value_name("DIR")
+            .global(true)
+            .action(ArgAction::Append)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help_heading(HEADING)
+            .help("Look for plugins here first"),
+        Arg::new("quiet")
+            .short('q')
+            .long("quiet")
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help_heading(HEADING)
+            .help("Print errors only"),
+        Arg::new("verbose")
+            .short('v')
+            .long("verbose")
+            .global(true)
+            .action(ArgAction::Count)
+            .help_heading(HEADING)
+            .help("Print what plugins and tools say; twice for all there is"),
+        Arg::new("json")
+            .long("json")
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help_heading(HEADING)
+            .help("Print results and errors as JSON"),
+    ]
+}
+
+/// `--plugin` and `--plugin-dir`, which must be known before the rest can be parsed.
+fn plugin_words(words: &[OsString]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut files, mut directories) = (Vec::new(), Vec::new());
+    let mut words = words.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let bytes = word.as_encoded_bytes();
+        for (name, list) in [("--plugin", &mut files), ("--plugin-dir", &mut directories)] {
+            match bytes.strip_prefix(name.as_bytes()) {
+                Some([]) => list.extend(words.next().map(PathBuf::from)),
+                Some([b'=', path @ ..]) => {
+                    list.push(PathBuf::from(OsStr::from_bytes(path)));
+                }
+                _ => {}
+            }
+        }
+    }
+    (files, directories)
+}
+
+/// A plugin that the user named and that cannot be used is an error, not a thing to pass over.
+fn check_named_files(catalog: &Catalog, words: &[OsString]) -> Result<()> {
+    if words.iter().any(|word| word == "plugin") {
+        return Ok(());
+    }
+    let named = catalog.refused.iter().find(|refused| {
+        refused.origin == ctr_forge_core::discovery::Origin::CommandLine
+            && words
+                .iter()
+                .any(|word| word.as_encoded_bytes().ends_with(refused.path.as_os_str().as_encoded_bytes()))
+    });
+    match named {
+        Some(refused) => Err(refused
+            .error
+            .clone()
+            .context(format!("cannot use the plugin {}", refused.path.display()))
+            .option("plugin")),
+        None => Ok(()),
+    }
+}
+
+/// Ctrl-C, and the signals that ask a process to end, become a wish to stop.
+fn cancel_on_signals() -> Result<Cancel> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let cancel = Cancel::new()?;
+    let cannot = |e| Error::io("cannot watch for signals", e);
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot)?;
+    let wish = cancel.clone();
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || signals.forever().for_each(|_| wish.cancel()))
+        .map_err(cannot)?;
+    // What a plugin leaves behind becomes our child, so that it can be found and ended.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|e| cannot(e.into()))?;
+    Ok(cancel)
+}
+
+/// Turns clap's complaint into ours; help and version are no complaint.
+fn explain(error: clap::Error, catalog: &Catalog, policy: &Policy, words: &[OsString]) -> Result<ExitCode> {
+    use clap::error::ErrorKind as Clap;
+    match error.kind() {
+        Clap::DisplayHelp | Clap::DisplayVersion => {
+            terminal::print(&error.render().to_string())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Clap::DisplayHelpOnMissingArgumentOrSubcommand => {
+            terminal::say(error.render().to_string().trim_end());
+            return Ok(ExitCode::from(ErrorKind::Usage.exit_code()));
+        }
+        _ => {}
+    }
+    if let Some(error) = unknown_component(&error, catalog, policy, words) {
+        return Err(error);
+    }
+    let text = error.render().to_string();
+    let mut parts = text.trim_end().split("\n\n");
+    let message = parts.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let mut ours = Error::usage(message.split_whitespace().collect::<Vec<_>>().join(" "));
+    for part in parts.map(str::trim).filter(|part| !part.is_empty()) {
+        match part.strip_prefix("tip: ") {
+            Some(tip) => ours = ours.hint(sentence(tip)),
+            None if part.starts_with("For more information") => {
+                ours = ours.hint("\"--help\" lists what can be given.")
+            }
+            None => {}
+        }
+    }
+    Err(ours)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+/// The error for `source X` and `output X` where there is no X: with what is near, and how to get it.
+fn unknown_component(
+    error: &clap::Error,
+    catalog: &Catalog,
+    policy: &Policy,
+    words: &[OsString],
+) -> Option<Error> {
+    if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(id)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let command = words.iter().find(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
+    let role = [Role::Source, Role::Output].into_iter().find(|role| command == role.name())?;
+    let known: Vec<_> = catalog.components(role).iter().map(|(_, component)| component.id.as_str()).collect();
+    let mut error = Error::usage(format!("there is no {} \"{}\"", role.name(), id.escape_debug()));
+    if let Some(near) = ctr_forge_core::suggest(id, known.iter().copied()) {
+        error = error.hint(format!("Did you mean \"{near}\"?"));
+    }
+    if let Some(hint) = policy.install_hint(id) {
+        error = error.hint(format!("Install it: {hint}"));
+    }
+    let refused =
+        catalog.refused.iter().filter(|refused| refused.path.to_string_lossy().contains(id.as_str()));
+    for refused in refused {
+        error = error.hint(format!("{} was refused: {}.", refused.path.display(), refused.error));
+    }
+    if known.is_empty() {
+        return Some(error.hint("No plugin was found at all; in a checkout, \"cargo build\" makes them. \"ctr-forge plugin list\" says more."));
+    }
+    Some(error.hint(format!("There is {}; \"ctr-forge plugin list\" says more.", known.join(", "))))
+}

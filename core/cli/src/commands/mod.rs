@@ -1,0 +1,10 @@
+//! One file per command: arguments in, an operation called, its result printed.
+
+pub(crate) mod completions;
+pub(crate) mod output;
+pub(crate) mod plugin;
+pub(crate) mod plugin_info;
+pub(crate) mod plugin_list;
+pub(crate) mod plugin_new;
+pub(crate) mod plugin_test;
+pub(crate) mod source;

@@ -1,0 +1,122 @@
+//! `ctr-forge output OUTPUT`: packages root filesystems as an image.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use ctr_forge_core::image::ImageWords;
+use ctr_forge_core::ops::{self, OutputRequest};
+use ctr_forge_plugin::{Error, Result, Role};
+use serde_json::json;
+
+use crate::cli::Session;
+use crate::components;
+use crate::terminal::{self, Verbosity};
+
+/// What every output takes beside its own options.
+pub(crate) fn arguments() -> Vec<Arg> {
+    let mut arguments = vec![
+        Arg::new("rootfs")
+            .value_name("ROOTFS")
+            .required(true)
+            .num_args(1..)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Root filesystem: a tar, compressed or not, a folder, or \"-\" for standard input; several become layers, base first"),
+        Arg::new("output")
+            .short('o')
+            .long("output")
+            .value_name("PATH")
+            .required(true)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Write the image here"),
+        Arg::new("preserve")
+            .long("preserve")
+            .action(ArgAction::SetTrue)
+            .help("Keep owners, modes, times and extended attributes of folders"),
+    ];
+    let image = [
+        ("tag", Some('t'), "NAME[:TAG]", true, "Name of the image; may be given again"),
+        ("entrypoint", None, "JSON", false, "Program that is always run: '[\"/hello\"]'"),
+        (
+            "cmd",
+            None,
+            "JSON",
+            false,
+            "Its arguments, or the program, where the user says nothing else: '[\"/bin/sh\"]'",
+        ),
+        ("env", None, "NAME=VALUE", true, "Environment variable"),
+        ("user", None, "USER[:GROUP]", false, "Who runs the program, by name or number"),
+        ("workdir", None, "PATH", false, "Directory in which the program starts"),
+        ("port", None, "PORT[/PROTO]", true, "Port on which the program listens"),
+        ("volume", None, "PATH", true, "Place for data that outlives the container"),
+        ("label", None, "NAME=VALUE", true, "Free metadata"),
+        ("stop-signal", None, "SIGNAL", false, "Signal that asks the program to end"),
+        (
+            "arch",
+            None,
+            "ARCH",
+            false,
+            "Architecture of the image, this machine's by default: amd64, arm64, arm/v7",
+        ),
+    ];
+    for (name, short, value, repeat, help) in image {
+        let mut argument = Arg::new(name).long(name).value_name(value).help(help).help_heading("Image");
+        argument = argument.action(if repeat { ArgAction::Append } else { ArgAction::Set });
+        arguments.push(match short {
+            Some(short) => argument.short(short),
+            None => argument,
+        });
+    }
+    arguments
+}
+
+pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
+    let (id, matches) = matches.subcommand().ok_or_else(|| Error::usage("no output was named"))?;
+    let (plugin, component) = session
+        .catalog
+        .component(Role::Output, id)
+        .ok_or_else(|| Error::usage(format!("there is no output \"{id}\"")))?;
+    let target = matches.get_one::<PathBuf>("output").cloned().unwrap_or_default();
+    if target.as_os_str() == "-" && std::io::stdout().is_terminal() {
+        return Err(Error::usage("an image is not for a terminal")
+            .hint("Name a file with -o FILE.")
+            .option("output"));
+    }
+    let request = OutputRequest {
+        component: id.to_owned(),
+        options: components::options(component, matches)?,
+        inputs: matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned().collect(),
+        image: image_words(matches),
+        preserve: matches.get_flag("preserve"),
+        target,
+    };
+    let published = ops::output(&session.forge, plugin, &request)?;
+    if session.json && request.target.as_os_str() != "-" {
+        let result = json!({ "path": published.target, "id": published.report.id });
+        terminal::print(&format!("{result}\n"))?;
+    } else if session.verbosity >= Verbosity::Normal && !session.json {
+        for hint in &published.report.hints {
+            terminal::say(&hint.replace("{}", &published.target.display().to_string()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn image_words(matches: &ArgMatches) -> ImageWords {
+    let one = |name| matches.get_one::<String>(name).cloned();
+    let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    ImageWords {
+        entrypoint: one("entrypoint"),
+        cmd: one("cmd"),
+        env: all("env"),
+        user: one("user"),
+        workdir: one("workdir"),
+        ports: all("port"),
+        volumes: all("volume"),
+        labels: all("label"),
+        stop_signal: one("stop-signal"),
+        tags: all("tag"),
+        arch: one("arch"),
+    }
+}

@@ -1,0 +1,185 @@
+//! What the environment says: the only place that reads it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use ctr_forge_core::discovery::{Origin, SearchPath};
+use ctr_forge_core::policy::Policy;
+use ctr_forge_core::{Cancel, Forge, Reporter};
+use ctr_forge_plugin::{Error, ErrorKind, Result};
+use semver::Version;
+
+/// Directories with plugins, named by the user, separated by colons.
+const PLUGIN_PATH: &str = "CTR_FORGE_PLUGIN_PATH";
+/// The administrator's policy. The packager's lies in `share` beside the installation.
+const ADMIN_POLICY: &str = "/etc/ctr-forge/policy.d";
+/// Where a distribution puts plugins, whatever prefix this binary has.
+const SYSTEM_PLUGINS: [&str; 4] = [
+    "/usr/local/lib/ctr-forge/plugins",
+    "/usr/lib/ctr-forge/plugins",
+    "/usr/local/libexec/ctr-forge",
+    "/usr/libexec/ctr-forge",
+];
+
+/// This ctr-forge's version.
+pub(crate) fn version() -> Version {
+    // Cargo checks the version of every package that it builds.
+    Version::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Version::new(0, 0, 0))
+}
+
+/// What the jobs of this process depend on.
+pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel) -> Result<Forge> {
+    Ok(Forge {
+        version: version(),
+        executable: PathBuf::from("/proc/self/exe"),
+        worker_env: worker_environment(),
+        temp_dir: temp_dir(),
+        epoch: source_date_epoch()?,
+        jobs: jobs()?,
+        reporter,
+        cancel,
+    })
+}
+
+/// A worker sees nothing of the user's environment but what it takes to find programs.
+fn worker_environment() -> Vec<(OsString, OsString)> {
+    let mut environment = vec![("LC_ALL".into(), "C.UTF-8".into()), ("TZ".into(), "UTC".into())];
+    for name in ["PATH", "TMPDIR", "RUST_BACKTRACE"] {
+        environment.extend(env::var_os(name).map(|value| (name.into(), value)));
+    }
+    environment
+}
+
+/// `TMPDIR`, or `/var/tmp`: root filesystems are large, and `/tmp` is often memory.
+fn temp_dir() -> PathBuf {
+    let named = env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let large = || Some(PathBuf::from("/var/tmp")).filter(|dir| dir.is_dir());
+    named.or_else(large).unwrap_or_else(env::temp_dir)
+}
+
+/// See <https://reproducible-builds.org/specs/source-date-epoch/>.
+fn source_date_epoch() -> Result<Option<i64>> {
+    let Some(value) = env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let epoch = value.to_str().and_then(|value| value.parse::<i64>().ok()).filter(|&epoch| epoch >= 0);
+    epoch.map(Some).ok_or_else(|| {
+        let message = format!("SOURCE_DATE_EPOCH is \"{}\", not seconds since 1970", value.display());
+        Error::new(ErrorKind::Config, message)
+            .hint("Set it to a whole number, as \"date +%s\" prints, or unset it.")
+    })
+}
+
+fn jobs() -> Result<NonZeroUsize> {
+    let Some(value) = env::var_os("CTR_FORGE_JOBS").filter(|value| !value.is_empty()) else {
+        return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    };
+    value.to_str().and_then(|value| value.parse().ok()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            format!("CTR_FORGE_JOBS is \"{}\", not a number of threads", value.display()),
+        )
+    })
+}
+
+/// The policy of this installation.
+pub(crate) fn policy() -> Result<Policy> {
+    let mut directories = Vec::new();
+    if let Some(prefix) = prefix() {
+        directories.push(prefix.join("share/ctr-forge/policy.d"));
+        if prefix != Path::new("/usr") {
+            directories.push(prefix.join("etc/ctr-forge/policy.d"));
+        }
+    }
+    directories.push(ADMIN_POLICY.into());
+    Policy::read(&directories)
+}
+
+/// `PREFIX` of `PREFIX/bin/ctr-forge`.
+fn prefix() -> Option<PathBuf> {
+    let binary = env::current_exe().ok()?;
+    let directory = binary.parent()?;
+    (directory.file_name()? == "bin").then(|| directory.parent().map(Path::to_owned))?
+}
+
+/// Where to look for plugins; `files` and `directories` are those named on the command line.
+pub(crate) fn search_path(files: Vec<PathBuf>, directories: &[PathBuf]) -> Result<SearchPath> {
+    let mut search = SearchPath { files, bundled: crate::BUNDLED.to_vec(), ..SearchPath::default() };
+    for directory in directories {
+        let absolute = directory.canonicalize();
+        let absolute = absolute.map_err(|e| {
+            Error::io(format!("cannot search {} for plugins", directory.display()), e).option("plugin-dir")
+        })?;
+        search.directories.push((Origin::CommandLine, absolute));
+    }
+    let trusted = environment_is_trusted();
+    if trusted {
+        let named = env::var_os(PLUGIN_PATH).unwrap_or_default();
+        let named = env::split_paths(&named).filter(|directory| !directory.as_os_str().is_empty());
+        search.directories.extend(named.map(|directory| (Origin::Environment, directory)));
+    }
+    search.directories.extend(development_directory().map(|directory| (Origin::Development, directory)));
+    if trusted {
+        search.directories.extend(user_directory().map(|directory| (Origin::User, directory)));
+    }
+    if let Some(prefix) = prefix() {
+        for place in ["lib/ctr-forge/plugins", "libexec/ctr-forge"] {
+            search.directories.push((Origin::System, prefix.join(place)));
+        }
+    }
+    for place in SYSTEM_PLUGINS.map(PathBuf::from) {
+        if !search.directories.iter().any(|(_, other)| *other == place) {
+            search.directories.push((Origin::System, place));
+        }
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    search.path = env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
+    Ok(search)
+}
+
+/// Whether whoever runs this also chose its environment and owns its home.
+///
+/// Not with a setuid binary, and not as root in somebody else's home (`sudo`
+/// keeps `HOME` on some systems): their files would run with root's rights.
+fn environment_is_trusted() -> bool {
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    let same = uid == rustix::process::geteuid() && gid == rustix::process::getegid();
+    let home = env::var_os("HOME").map(fs::metadata).and_then(Result::ok);
+    same && !(uid.is_root() && home.is_some_and(|home| home.uid() != 0))
+}
+
+fn user_directory() -> Option<PathBuf> {
+    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|data| data.is_absolute());
+    let data = data.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".local/share")))?;
+    Some(data.join("ctr-forge/plugins")).filter(|directory| directory.is_absolute())
+}
+
+/// The directory of this binary, if cargo built it there: then plugins built with it lie beside it.
+fn development_directory() -> Option<PathBuf> {
+    let binary = env::current_exe().ok()?;
+    let directory = binary.parent()?;
+    // target/release, or target/TRIPLE/release.
+    directory.ancestors().skip(1).take(2).any(is_cargo_target).then(|| directory.to_owned())
+}
+
+/// See <https://bford.info/cachedir/>; cargo writes its name into the tag.
+fn is_cargo_target(directory: &Path) -> bool {
+    fs::read_to_string(directory.join("CACHEDIR.TAG")).is_ok_and(|tag| tag.contains("created by cargo"))
+}
+
+/// The checkout that cargo built this binary in, if it still lies there: `TARGET/..`.
+pub(crate) fn checkout() -> Option<PathBuf> {
+    let directory = development_directory()?;
+    let target = directory.ancestors().skip(1).take(2).find(|directory| is_cargo_target(directory))?;
+    target.parent().filter(|checkout| checkout.join("core/plugin/Cargo.toml").is_file()).map(Path::to_owned)
+}
+
+/// Whether colours and bars are unwanted: <https://no-color.org>, and terminals that cannot.
+pub(crate) fn plain() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|term| term == "dumb")
+}

@@ -1,0 +1,146 @@
+//! What people and programs see: the only place that prints.
+//!
+//! Standard output carries data only, standard error everything for people.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ctr_forge_core::Reporter;
+use ctr_forge_plugin::{Error, Level, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors alone.
+    Quiet,
+    /// Warnings and the stretches of work.
+    Normal,
+    /// What plugins and tools say.
+    Verbose,
+    /// All there is.
+    Debug,
+}
+
+/// Writes data to standard output.
+pub(crate) fn print(data: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|e| Error::io("cannot write to standard output", e)),
+    }
+}
+
+/// Writes a line for people.
+pub(crate) fn say(line: &str) {
+    // Nobody can be told that nobody can be told.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes an error: for people, or as one line of JSON.
+pub(crate) fn print_error(error: &Error, json: bool) {
+    if json {
+        let mut value = serde_json::to_value(error).unwrap_or_default();
+        value["exit_code"] = error.kind.exit_code().into();
+        return say(&serde_json::json!({ "error": value }).to_string());
+    }
+    let [error_word, hint_word] = match colours() {
+        true => ["\x1b[1;31merror\x1b[0m", "\x1b[1;36mhint\x1b[0m"],
+        false => ["error", "hint"],
+    };
+    let mut text = format!("{error_word}: {}", error.message);
+    for cause in &error.causes {
+        text += &format!("\n  because: {}", cause.trim_end().replace('\n', "\n           "));
+    }
+    for hint in &error.hints {
+        text += &format!("\n{hint_word}: {hint}");
+    }
+    say(&text);
+}
+
+fn colours() -> bool {
+    io::stderr().is_terminal() && !crate::environment::plain()
+}
+
+/// Tells the progress of a job: a bar on a terminal, plain lines elsewhere.
+pub(crate) struct Console {
+    verbosity: Verbosity,
+    bar: Option<ProgressBar>,
+    phase: Mutex<String>,
+}
+
+impl Console {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        let bar = (verbosity >= Verbosity::Normal && colours()).then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { verbosity, bar, phase: Mutex::default() }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Reporter for Console {
+    fn log(&self, level: Level, message: &str) {
+        let wanted = if level == Level::Debug { Verbosity::Debug } else { Verbosity::Verbose };
+        if self.verbosity >= wanted {
+            self.line(message);
+        }
+    }
+
+    fn warning(&self, message: &str, hint: Option<&str>) {
+        if self.verbosity < Verbosity::Normal {
+            return;
+        }
+        let word = if colours() { "\x1b[1;33mwarning\x1b[0m" } else { "warning" };
+        self.line(&format!("{word}: {message}"));
+        if let Some(hint) = hint {
+            self.line(&format!("hint: {hint}"));
+        }
+    }
+
+    fn phase(&self, name: &str) {
+        let mut phase = self.phase.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.verbosity < Verbosity::Normal || *phase == name {
+            return;
+        }
+        name.clone_into(&mut phase);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(0);
+                bar.set_style(ProgressStyle::default_spinner());
+                bar.set_message(name.to_owned());
+            }
+            None => say(name),
+        }
+    }
+
+    fn progress(&self, done: u64, total: u64, unit: &str) {
+        let Some(bar) = &self.bar else { return };
+        if bar.length() != Some(total) && total > 0 {
+            let counts = if unit == "bytes" { "{bytes}/{total_bytes}" } else { "{pos}/{len}" };
+            if let Ok(style) = ProgressStyle::with_template(&format!("{{msg}} [{{bar:30}}] {counts}")) {
+                bar.set_style(style);
+            }
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+    }
+}

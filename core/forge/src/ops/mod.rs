@@ -1,0 +1,92 @@
+//! One operation per command: the whole flow from request to result.
+
+mod output;
+mod source;
+
+use std::error::Error as StdError;
+use std::io::{self, Write};
+
+use ctr_forge_plugin::{Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
+use serde_json::Value;
+
+pub(crate) use output::output_traced;
+pub use output::{OutputRequest, Published, output};
+pub(crate) use source::source_digest;
+pub use source::{Report, Sink, SourceRequest, source};
+
+use crate::discovery::Plugin;
+use crate::worker::Fault;
+use crate::{Cancel, Forge};
+
+/// A request to a component; its options are those of [`Options::to_request`](crate::options::Options::to_request).
+pub(crate) fn request<T>(
+    forge: &Forge,
+    role: Role,
+    component: &str,
+    arch: &str,
+    options: Value,
+    target: T,
+) -> Request<Value, T> {
+    let context = Context { arch: arch.to_owned(), epoch: forge.epoch, jobs: forge.jobs.get() };
+    Request { protocol: PROTOCOL, role, component: component.to_owned(), options, context, target }
+}
+
+/// An error of the rootfs crate as people see it: its kind is told by what lies at its root.
+pub(crate) fn because(what: impl Into<String>, error: &(dyn StdError + 'static)) -> Error {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    let mut kind = ErrorKind::Input;
+    while let Some(cause) = next {
+        if let Some(number) = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            kind = Error::io("", io::Error::from_raw_os_error(number)).kind;
+        }
+        next = cause.source();
+    }
+    Error::new(kind, what).because(error)
+}
+
+/// Tells the user what a plugin did wrong though its job succeeded.
+pub(crate) fn report_faults(forge: &Forge, plugin: &Plugin, faults: &[Fault]) {
+    for fault in faults {
+        if let Fault::LeftProcesses(count) = fault {
+            let message = format!(
+                "plugin \"{}\" left {count} process(es) behind; they were ended",
+                plugin.manifest.name
+            );
+            forge.reporter.warning(&message, None);
+        }
+    }
+}
+
+/// A writer that fails as soon as the user wants the work to end.
+#[derive(Debug)]
+pub(crate) struct Cancellable<'a, W> {
+    inner: W,
+    cancel: &'a Cancel,
+}
+
+impl<'a, W: Write> Cancellable<'a, W> {
+    pub(crate) fn new(inner: W, cancel: &'a Cancel) -> Self {
+        Self { inner, cancel }
+    }
+}
+
+impl<W: Write> Write for Cancellable<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The user's wish to end explains a failure better than what it led to.
+pub(crate) fn unless_cancelled(forge: &Forge, error: Error) -> Error {
+    forge.cancel.check().err().unwrap_or(error)
+}
+
+/// `Ok`, or that a thread panicked: a fault of ours.
+pub(crate) fn joined<T>(result: std::thread::Result<T>) -> Result<T> {
+    result.map_err(|_| Error::new(ErrorKind::Internal, "a thread panicked"))
+}

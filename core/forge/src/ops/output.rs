@@ -1,0 +1,287 @@
+//! `ctr-forge output`: from root filesystems to an image.
+//!
+//! Each input becomes one layer: read in, normalised, written as a tar whose
+//! digest is the diffID and compressed in the same pass. The plugin gets
+//! finished layers and an image configuration, and a place to write to that
+//! becomes visible only when all has succeeded.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ctr_forge_plugin::message::method;
+use ctr_forge_plugin::{
+    Component, Destination, Error, LayerForm, LayerRef, OutputReport, PackageTarget, Result, Role, Writes,
+};
+use ctr_forge_rootfs::{
+    Attributes, Compression, Decoder, Duplicates, Layer, LayerError, LayerOptions, Reader, TOUCHED, Tree,
+    Walk, Writer, write_layer,
+};
+
+use super::{Cancellable, because, report_faults, request, unless_cancelled};
+use crate::destination::{StagedDirectory, StagedFile};
+use crate::discovery::Plugin;
+use crate::image::ImageWords;
+use crate::options::{Files, Options};
+use crate::worker::{Job, Trace};
+use crate::{Attachments, Forge};
+
+/// The last second that RFC 3339 can write: 9999-12-31T23:59:59Z.
+const LATEST: i64 = 253_402_300_799;
+/// Bytes read at a time.
+const BUFFER: usize = 1 << 20;
+
+/// What `ctr-forge output` is asked for.
+#[derive(Debug)]
+pub struct OutputRequest {
+    /// Which of the plugin's outputs.
+    pub component: String,
+    /// Its options.
+    pub options: Options,
+    /// Root filesystems, base first: tars, folders, `-` for standard input.
+    pub inputs: Vec<PathBuf>,
+    /// How the image is run and named.
+    pub image: ImageWords,
+    /// Keep owners, modes, times and extended attributes of folders.
+    pub preserve: bool,
+    /// Where the result goes; `-` is standard output, for an output that writes one file.
+    pub target: PathBuf,
+}
+
+/// What an output made.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What the plugin reports.
+    pub report: OutputReport,
+    /// Where the result is.
+    pub target: PathBuf,
+}
+
+/// A finished layer in a temporary file.
+struct Finished {
+    layer: Layer,
+    file: File,
+    form: LayerForm,
+    newest: i64,
+}
+
+/// Makes an image with `plugin`.
+pub fn output(forge: &Forge, plugin: &Plugin, asked: &OutputRequest) -> Result<Published> {
+    let (published, trace) = output_traced(forge, plugin, asked, None)?;
+    report_faults(forge, plugin, &trace.faults);
+    Ok(published)
+}
+
+/// [`output`], with what the plugin did meanwhile. Its call has `limit` to answer.
+pub(crate) fn output_traced(
+    forge: &Forge,
+    plugin: &Plugin,
+    asked: &OutputRequest,
+    limit: Option<Duration>,
+) -> Result<(Published, Trace)> {
+    let component = plugin.component(Role::Output, &asked.component).ok_or_else(|| {
+        Error::usage(format!("plugin \"{}\" has no output \"{}\"", plugin.manifest.name, asked.component))
+    })?;
+    check_inputs(asked)?;
+    // Before the long work: words that are wrong, a place that cannot be written.
+    asked.image.check(0)?;
+    let place = Place::new(component, &asked.target)?;
+    let form = layer_form(component)?;
+    let layers = asked.inputs.iter().map(|input| make_layer(forge, asked, input, form));
+    let layers = layers.collect::<Result<Vec<_>>>()?;
+    let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
+    let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
+
+    let mut files = Attachments::new();
+    let arch =
+        image.variant.as_ref().map_or(image.arch.clone(), |variant| format!("{}/{variant}", image.arch));
+    let layers = layers.into_iter().map(|layer| layer.attach(&mut files)).collect();
+    let target = PackageTarget { image, layers, destination: place.attach(&mut files)? };
+    let options = asked.options.to_request(Files::Opened, &mut files)?;
+    let mut job = Job::start(forge, plugin, component.needs.network)?;
+    job.set_deadline(limit);
+    let message = request(forge, Role::Output, &asked.component, &arch, options, target);
+    let report: OutputReport = job.call(method::PACKAGE, message, &files)?;
+    let trace = job.finish()?;
+    forge.cancel.check()?;
+    place.publish(&report)?;
+    Ok((Published { report, target: asked.target.clone() }, trace))
+}
+
+impl Finished {
+    fn attach(self, files: &mut Attachments) -> LayerRef {
+        LayerRef {
+            file: files.add(self.file),
+            form: self.form,
+            digest: self.layer.digest.to_string(),
+            size: self.layer.size,
+            diff_id: self.layer.diff_id.to_string(),
+            diff_size: self.layer.diff_size,
+        }
+    }
+}
+
+/// Where the result is made, until it is published.
+enum Place {
+    File(StagedFile),
+    Directory(StagedDirectory),
+    /// A temporary file that is copied to standard output at the end.
+    Stdout(File),
+}
+
+impl Place {
+    fn new(component: &Component, target: &Path) -> Result<Self> {
+        let stdout = target.as_os_str() == "-";
+        match component.writes {
+            Writes::Directory if stdout => Err(Error::usage(format!(
+                "\"{}\" writes a directory, which cannot go to standard output",
+                component.id
+            ))
+            .hint("Name a directory with -o.")),
+            Writes::Directory => StagedDirectory::new(target).map(Self::Directory),
+            Writes::File if stdout => tempfile::tempfile()
+                .map(Self::Stdout)
+                .map_err(|e| Error::io("cannot make a temporary file", e)),
+            Writes::File => StagedFile::new(target).map(Self::File),
+        }
+    }
+
+    fn attach(&self, files: &mut Attachments) -> Result<Destination> {
+        let clone = |file: &File| file.try_clone().map_err(|e| Error::io("cannot pass a file on", e));
+        Ok(match self {
+            Place::File(staged) => Destination::File { file: files.add(clone(staged.file())?) },
+            Place::Stdout(file) => Destination::File { file: files.add(clone(file)?) },
+            Place::Directory(staged) => Destination::Directory {
+                directory: files.add(staged.open()?),
+                existing: staged.existing()?.map(|existing| files.add(existing)),
+            },
+        })
+    }
+
+    fn publish(self, report: &OutputReport) -> Result<()> {
+        match self {
+            Place::File(staged) => staged.publish(),
+            Place::Directory(staged) => staged.publish(&report.files),
+            Place::Stdout(mut file) => {
+                let mut stdout = io::stdout().lock();
+                io::Seek::rewind(&mut file)
+                    .and_then(|()| io::copy(&mut file, &mut stdout))
+                    .and_then(|_| stdout.flush())
+                    .map_err(|e| Error::io("cannot write to standard output", e))
+            }
+        }
+    }
+}
+
+/// Refuses to write over what is being read.
+fn check_inputs(asked: &OutputRequest) -> Result<()> {
+    if asked.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
+        return Err(Error::usage("standard input (\"-\") can be named only once"));
+    }
+    let Ok(target) = asked.target.canonicalize() else { return Ok(()) };
+    for input in &asked.inputs {
+        if input.canonicalize().is_ok_and(|input| target.starts_with(&input) || input.starts_with(&target)) {
+            let message = format!("{} is an input and would be written over", input.display());
+            return Err(Error::usage(message).hint("Name another place with -o.").option("output"));
+        }
+    }
+    Ok(())
+}
+
+fn layer_form(component: &Component) -> Result<LayerForm> {
+    let first = component.layers.first().copied();
+    first.ok_or_else(|| Error::plugin(format!("output \"{}\" takes no form of layer", component.id)))
+}
+
+fn make_layer(forge: &Forge, asked: &OutputRequest, input: &Path, form: LayerForm) -> Result<Finished> {
+    let name = if input.as_os_str() == "-" { "standard input".into() } else { input.display().to_string() };
+    forge.reporter.phase(&format!("Reading {name}"));
+    let mut tree = read_input(forge, asked, input, &name)?;
+    // Dates that came with the entries are part of them: a tar's, or a folder's where they are kept.
+    let newest = tree.newest().unwrap_or(0).clamp(0, LATEST);
+    tree.normalise(forge.epoch.unwrap_or(newest)).map_err(|e| because(format!("cannot use {name}"), &e))?;
+    for warning in tree.take_warnings() {
+        forge.reporter.warning(&format!("{name}: {warning}"), None);
+    }
+    forge.reporter.phase(&format!("Packing {name}"));
+    let file = tempfile::tempfile_in(&forge.temp_dir)
+        .map_err(|e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e))?;
+    let options = LayerOptions {
+        compression: match form {
+            LayerForm::Tar => Compression::None,
+            LayerForm::Gzip => Compression::Gzip,
+            LayerForm::Zstd => Compression::Zstd,
+        },
+        level: None,
+        threads: forge.jobs,
+    };
+    let what = format!("cannot pack {name}");
+    let fill = |sink: &mut dyn Write| -> Result<()> {
+        let mut writer = Writer::new(Cancellable::new(sink, &forge.cancel));
+        tree.write_to(&mut writer).map_err(|e| because(&what, &e))?;
+        writer.finish().map(drop).map_err(|e| Error::io(&what, e))
+    };
+    let (layer, file) = write_layer(file, &options, fill).map_err(|error| {
+        let error = match error {
+            LayerError::Fill(error) => error,
+            error => because(&what, &error),
+        };
+        unless_cancelled(forge, error)
+    })?;
+    Ok(Finished { layer, file, form, newest })
+}
+
+fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) -> Result<Tree> {
+    let cannot_read = |e: io::Error| {
+        let missing = e.kind() == io::ErrorKind::NotFound;
+        let error = Error::io(format!("cannot read {name}"), e);
+        if missing {
+            error.hint("A root filesystem is a tar, a folder, or \"-\" for standard input.")
+        } else {
+            error
+        }
+    };
+    let mut tree = Tree::new_in(&forge.temp_dir, Duplicates::LastWins)
+        .map_err(|e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e))?;
+    if input.as_os_str() == "-" {
+        read_tar(
+            forge,
+            &mut tree,
+            io::stdin().as_fd().try_clone_to_owned().map_err(cannot_read)?.into(),
+            name,
+        )?;
+        return Ok(tree);
+    }
+    if fs::metadata(input).map_err(cannot_read)?.is_dir() {
+        let plain = Attributes::Plain { mtime: TOUCHED };
+        let attributes = if asked.preserve { Attributes::Preserve } else { plain };
+        let walk = Walk { attributes, one_file_system: false };
+        tree.read_directory(input, &walk).map_err(|e| because(format!("cannot read {name}"), &e))?;
+        return Ok(tree);
+    }
+    read_tar(forge, &mut tree, File::open(input).map_err(cannot_read)?, name)?;
+    Ok(tree)
+}
+
+fn read_tar(forge: &Forge, tree: &mut Tree, file: File, name: &str) -> Result<()> {
+    let decoder = Decoder::new(CancellableRead { forge, inner: BufReader::with_capacity(BUFFER, file) })
+        .map_err(|e| unless_cancelled(forge, Error::io(format!("cannot read {name}"), e)))?;
+    let mut reader = Reader::new(decoder);
+    tree.read_tar(&mut reader).map_err(|e| {
+        unless_cancelled(forge, because(format!("{name} is not a root filesystem that can be used"), &e))
+    })
+}
+
+struct CancellableRead<'a, R> {
+    forge: &'a Forge,
+    inner: R,
+}
+
+impl<R: Read> Read for CancellableRead<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.forge.cancel.check().map_err(io::Error::other)?;
+        self.inner.read(buffer)
+    }
+}

@@ -1,0 +1,433 @@
+//! A job: calls to a plugin in its worker, and all that the worker says meanwhile.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use ctr_forge_plugin::frame::{self, Frame, Kind, Receiver};
+use ctr_forge_plugin::{Error, ErrorKind, Event, Level, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Started;
+use super::process::{Process, describe};
+use crate::discovery::Plugin;
+use crate::{Attachments, Forge, services};
+
+/// How long a cancelled plugin has to end by itself.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it has after SIGTERM, and a worker after its last answer.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+/// Events shown of one job; what comes beyond is counted. A plugin that floods
+/// is slowed by the socket, but a terminal or log need not suffer.
+const MAX_EVENTS: u64 = 10_000;
+
+/// A plugin in its worker.
+#[derive(Debug)]
+pub struct Job<'a> {
+    forge: &'a Forge,
+    plugin: &'a Plugin,
+    process: Process,
+    receiver: Receiver,
+    next_id: u32,
+    /// How far cancelling has gone, and when it goes on.
+    cancel: Option<(Cancelling, Instant)>,
+    /// When a call must be answered, if it must.
+    deadline: Option<Duration>,
+    panic: Option<String>,
+    /// The last progress of this phase.
+    progress: u64,
+    trace: Trace,
+    not_isolated: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cancelling {
+    Asked,
+    Terminated,
+    Killed,
+}
+
+/// What a job's plugin did beside answering.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// Events that came.
+    pub events: u64,
+    /// Services that were called, by name.
+    pub services: Vec<String>,
+    /// What it should not have done.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that a plugin should not do, though it need not end a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It printed on standard output.
+    Printed(String),
+    /// An event that cannot be read, and why.
+    BadEvent(String),
+    /// Progress that went back.
+    ProgressWentBack,
+    /// More events than anyone could read.
+    Flood,
+    /// Processes left behind, and how many.
+    LeftProcesses(usize),
+    /// It did not end after its last answer.
+    DidNotExit,
+}
+
+impl<'a> Job<'a> {
+    /// Starts a worker with `plugin` in it. `network` says whether the job may open connections.
+    pub fn start(forge: &'a Forge, plugin: &'a Plugin, network: bool) -> Result<Self> {
+        let process = Process::start(forge, plugin, network)
+            .map_err(|error| error.context(format!("cannot run plugin \"{}\"", plugin.manifest.name)))?;
+        let mut job = Self {
+            forge,
+            plugin,
+            process,
+            receiver: Receiver::new(),
+            next_id: 1,
+            cancel: None,
+            deadline: None,
+            panic: None,
+            progress: 0,
+            trace: Trace::default(),
+            not_isolated: None,
+        };
+        let started = job.wait_for(0, "start").and_then(|frame| job.decode(frame, "start"));
+        let started: Option<Started> = started.map_err(|error| {
+            let name = &plugin.manifest.name;
+            error.context(format!("plugin \"{name}\" ({}) cannot be used", plugin.place()))
+        })?;
+        job.not_isolated = started.unwrap_or_default().not_isolated;
+        Ok(job)
+    }
+
+    /// Makes a call that is not answered within `limit` an error. Without it a call may take its time.
+    pub fn set_deadline(&mut self, limit: Option<Duration>) {
+        self.deadline = limit;
+    }
+
+    /// Why the worker has the network though it should not; `None` where it is cut off or may have it.
+    pub fn not_isolated(&self) -> Option<&str> {
+        self.not_isolated.as_deref()
+    }
+
+    /// Calls a method and waits for its answer.
+    pub fn call<R: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: impl Serialize,
+        files: &Attachments,
+    ) -> Result<R> {
+        let id = self.send_call(method, params, files)?;
+        self.wait(id, method)
+    }
+
+    /// As [`Job::call`], for a method that a plugin need not have; `None` if it has not.
+    pub fn call_optional<R: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: impl Serialize,
+        files: &Attachments,
+    ) -> Result<Option<R>> {
+        let id = self.send_call(method, params, files)?;
+        let frame = self.wait_for(id, method)?;
+        self.decode(frame, method)
+    }
+
+    /// Sends a call without waiting; [`Job::wait`] takes its answer.
+    pub fn send_call(&mut self, method: &str, params: impl Serialize, files: &Attachments) -> Result<u32> {
+        let payload = serde_json::to_vec(&Call { method, params })
+            .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a request").because(&e))?;
+        let id = self.next_id;
+        self.next_id += 1;
+        match frame::send(&self.process.socket, Kind::Call, id, &payload, &files.borrow()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.died(method)),
+            result => result.map(|()| id).map_err(|e| Error::io("cannot send a request to the plugin", e)),
+        }
+    }
+
+    /// Waits for the answer to a call that was sent.
+    pub fn wait<R: DeserializeOwned>(&mut self, id: u32, method: &str) -> Result<R> {
+        let frame = self.wait_for(id, method)?;
+        self.decode(frame, method)?.ok_or_else(|| {
+            let message = format!("plugin \"{}\" has no method \"{method}\"", self.plugin.manifest.name);
+            Error::new(ErrorKind::Unsupported, message)
+        })
+    }
+
+    /// Asks the plugin to stop the call with this id.
+    pub fn cancel(&mut self, id: u32) {
+        // A plugin that is gone will be noticed by whoever waits.
+        let _ = frame::send(&self.process.socket, Kind::Cancel, id, &[], &[]);
+    }
+
+    /// Ends the job: the worker exits, nothing of it is left. What it did beside answering is returned.
+    pub fn finish(mut self) -> Result<Trace> {
+        rustix::net::shutdown(&self.process.socket, rustix::net::Shutdown::Both)
+            .map_err(|e| Error::io("cannot close the connection to the worker", e))?;
+        let before = Instant::now();
+        let _ = self.process.wait(EXIT_PATIENCE);
+        if before.elapsed() >= EXIT_PATIENCE {
+            self.trace.faults.push(Fault::DidNotExit);
+        }
+        match self.process.end_leftovers() {
+            0 => {}
+            count => self.trace.faults.push(Fault::LeftProcesses(count)),
+        }
+        self.drain_output();
+        Ok(std::mem::take(&mut self.trace))
+    }
+
+    /// The plugin.
+    pub fn plugin(&self) -> &'a Plugin {
+        self.plugin
+    }
+
+    /// What the plugin has done so far beside answering.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The answer in a frame; `None` if the plugin has no such method.
+    fn decode<R: DeserializeOwned>(&self, frame: Frame, method: &str) -> Result<Option<R>> {
+        let name = &self.plugin.manifest.name;
+        let unreadable = |e: serde_json::Error| {
+            Error::plugin(format!(
+                "plugin \"{name}\" answered \"{method}\" with something that cannot be read"
+            ))
+            .because(&e)
+            .hint(self.test_hint())
+        };
+        let mut answer: Value = serde_json::from_slice(&frame.payload).map_err(unreadable)?;
+        if let Some(answer) = answer.get_mut("ok") {
+            return serde_json::from_value(answer.take()).map(Some).map_err(unreadable);
+        }
+        if answer.get("unknown-method").is_some() {
+            return Ok(None);
+        }
+        let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
+        Err(serde_json::from_value(error).unwrap_or_else(unreadable))
+    }
+
+    fn test_hint(&self) -> String {
+        format!(
+            "This is a fault of the plugin; \"ctr-forge plugin test {}\" may show more.",
+            self.plugin.place()
+        )
+    }
+
+    /// Serves the worker until the answer to call `id` is there.
+    fn wait_for(&mut self, id: u32, method: &str) -> Result<Frame> {
+        let end = self.deadline.map(|limit| Instant::now() + limit);
+        loop {
+            while let Some(frame) = self.receiver.take().map_err(|e| self.broken(&e))? {
+                match frame.kind {
+                    Kind::Result if frame.id == id => return Ok(frame),
+                    Kind::Event => self.event(&frame.payload),
+                    Kind::Call => self.serve(frame)?,
+                    _ => {}
+                }
+            }
+            if self.receiver.ended() {
+                return Err(self.died(method));
+            }
+            self.go_on_cancelling(id)?;
+            if end.is_some_and(|end| Instant::now() >= end) {
+                let message =
+                    format!("plugin \"{}\" did not answer \"{method}\" in time", self.plugin.manifest.name);
+                return Err(Error::plugin(message).hint(self.test_hint()));
+            }
+            let wake = [end, self.cancel.map(|(_, next)| next)].into_iter().flatten().min();
+            self.poll(wake)?;
+        }
+    }
+
+    /// Waits for something to happen, and takes in what the worker sent or printed.
+    fn poll(&mut self, wake: Option<Instant>) -> Result<()> {
+        let timeout = wake.map(|wake| {
+            let left = wake.saturating_duration_since(Instant::now());
+            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
+        });
+        let mut fds = vec![PollFd::new(&self.process.socket, PollFlags::IN)];
+        fds.extend(
+            [&self.process.stdout, &self.process.stderr]
+                .into_iter()
+                .filter_map(|capture| capture.pipe().map(|pipe| PollFd::new(pipe, PollFlags::IN))),
+        );
+        let cancel = self.forge.cancel.readable();
+        if self.cancel.is_none() {
+            fds.push(PollFd::from_borrowed_fd(cancel, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::io("cannot wait for the worker", error)),
+        }
+        if fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            drop(fds);
+            self.receiver.fill_now(&self.process.socket).map_err(|e| self.broken(&e))?;
+        }
+        self.read_output();
+        Ok(())
+    }
+
+    /// Ctrl-C → CANCEL, then SIGTERM, then SIGKILL; a second Ctrl-C skips the waiting.
+    fn go_on_cancelling(&mut self, id: u32) -> Result<()> {
+        let now = Instant::now();
+        let twice = self.forge.cancel.times() > 1;
+        self.cancel = match self.cancel {
+            None if self.forge.cancel.times() == 0 => None,
+            None => {
+                self.cancel(id);
+                Some((Cancelling::Asked, now + CANCEL_PATIENCE))
+            }
+            Some((Cancelling::Asked, next)) if twice || now >= next => {
+                self.process.signal(Signal::TERM);
+                Some((Cancelling::Terminated, now + EXIT_PATIENCE))
+            }
+            Some((Cancelling::Terminated, next)) if now >= next => {
+                self.process.signal(Signal::KILL);
+                Some((Cancelling::Killed, now + EXIT_PATIENCE))
+            }
+            Some((Cancelling::Killed, next)) if now >= next => return Err(self.stopped()),
+            waiting => waiting,
+        };
+        Ok(())
+    }
+
+    fn stopped(&self) -> Error {
+        Error::new(ErrorKind::Cancelled, format!("plugin \"{}\" was stopped", self.plugin.manifest.name))
+    }
+
+    fn serve(&mut self, frame: Frame) -> Result<()> {
+        let id = frame.id;
+        let mut call: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
+        let method = call["method"].as_str().unwrap_or_default().to_owned();
+        self.trace.services.push(method.clone());
+        let answer = services::answer(self.forge, &method, call["params"].take(), frame.files);
+        let (answer, files) = match answer {
+            Some(Ok((answer, files))) => (json!({ "ok": answer }), files),
+            Some(Err(error)) => (json!({ "error": error }), Attachments::new()),
+            None => (json!({ "unknown-method": method }), Attachments::new()),
+        };
+        match frame::send(
+            &self.process.socket,
+            Kind::Result,
+            id,
+            answer.to_string().as_bytes(),
+            &files.borrow(),
+        ) {
+            // Gone meanwhile: whoever waits for its answer will see that.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(|e| Error::io("cannot answer the plugin", e)),
+        }
+    }
+
+    fn event(&mut self, payload: &[u8]) {
+        self.trace.events += 1;
+        if self.trace.events > MAX_EVENTS {
+            if self.trace.events == MAX_EVENTS + 1 {
+                self.trace.faults.push(Fault::Flood);
+                let message = format!(
+                    "plugin \"{}\" sends more than {MAX_EVENTS} events; the rest is not shown",
+                    self.plugin.manifest.name
+                );
+                self.forge.reporter.warning(&message, None);
+            }
+            return;
+        }
+        let reporter = &self.forge.reporter;
+        match serde_json::from_slice(payload) {
+            Ok(Event::Log { level, message }) => reporter.log(level, &clean(&message)),
+            Ok(Event::Warning { message, hint }) => {
+                reporter.warning(&clean(&message), hint.as_deref().map(clean).as_deref());
+            }
+            Ok(Event::Phase { name }) => {
+                reporter.phase(&clean(&name));
+                self.progress = 0;
+            }
+            Ok(Event::Progress { done, total, unit }) => {
+                reporter.progress(done, total, &clean(&unit));
+                if done < self.progress {
+                    self.trace.faults.push(Fault::ProgressWentBack);
+                }
+                self.progress = done;
+            }
+            Ok(Event::Panic { message, location }) => {
+                self.panic = Some(clean(&format!("{message}, at {location}")))
+            }
+            Ok(_) => reporter.log(Level::Debug, &clean(&String::from_utf8_lossy(payload))),
+            Err(error) => self.trace.faults.push(Fault::BadEvent(error.to_string())),
+        }
+    }
+
+    fn read_output(&mut self) {
+        let printed = self.process.stdout.read();
+        let said = self.process.stderr.read();
+        self.take_output(printed, said);
+    }
+
+    fn drain_output(&mut self) {
+        let printed = self.process.stdout.drain();
+        let said = self.process.stderr.drain();
+        self.take_output(printed, said);
+    }
+
+    fn take_output(&mut self, printed: Vec<String>, said: Vec<String>) {
+        let name = &self.plugin.manifest.name;
+        for line in &said {
+            self.forge.reporter.log(Level::Info, &format!("{name}: {}", clean(line)));
+        }
+        for line in printed {
+            self.forge.reporter.log(Level::Info, &format!("{name} (stdout): {}", clean(&line)));
+            if self.trace.faults.len() < 100 {
+                self.trace.faults.push(Fault::Printed(line));
+            }
+        }
+    }
+
+    /// The report of a worker that is gone in the middle of a call.
+    fn died(&mut self, method: &str) -> Error {
+        let status = self.process.wait(EXIT_PATIENCE);
+        self.drain_output();
+        if self.cancel.is_some() {
+            return self.stopped();
+        }
+        let how = status.map_or_else(|e| format!("is gone ({e})"), describe);
+        let mut error = Error::plugin(format!(
+            "plugin \"{}\" {how} in the middle of \"{method}\"",
+            self.plugin.manifest.name
+        ));
+        error.causes.extend(self.panic.take().map(|panic| format!("it panicked: {panic}")));
+        let said: Vec<_> = self.process.stderr.tail().map(clean).collect();
+        if !said.is_empty() {
+            error.causes.push(format!("it said last: {}", said.join("\n")));
+        }
+        error.hint(self.test_hint())
+    }
+
+    /// The report of a worker that sent what is no message.
+    fn broken(&self, error: &io::Error) -> Error {
+        Error::plugin(format!(
+            "plugin \"{}\" ({}) broke the protocol",
+            self.plugin.manifest.name,
+            self.plugin.place()
+        ))
+        .because(error)
+        .hint(self.test_hint())
+    }
+}
+
+#[derive(Serialize)]
+struct Call<'a, P> {
+    method: &'a str,
+    params: P,
+}
+
+/// A plugin's words without what could steer a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,134 @@
+//! Runs tests that have needs.
+//!
+//! A test whose needs are not met is reported as ignored, with the need beside
+//! its name, and written to `e2e-skipped.txt` in the target directory. On the
+//! reference system, `cargo xtask test` fails on any that is not in
+//! `tests/allowed-skips.txt`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A test: a name that says the property, what it needs, and a function that panics if it fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Test {
+    /// `file::property`.
+    pub name: &'static str,
+    /// What the machine must have.
+    pub needs: &'static [Need],
+    /// The test.
+    pub run: fn(),
+}
+
+/// Something that not every machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// A program on `PATH`.
+    Tool(&'static str),
+    /// To run as root.
+    Root,
+    /// To be able to run a program as another, ordinary user (root and `setpriv`).
+    OtherUser,
+    /// Rust's standard library for the static musl target of this machine.
+    Musl,
+    /// A nightly toolchain.
+    Nightly,
+    /// To be able to mount in a mount namespace of its own.
+    MountNamespace,
+}
+
+impl Need {
+    fn describe(self) -> String {
+        match self {
+            Need::Tool(tool) => tool.into(),
+            Need::Root => "root".into(),
+            Need::OtherUser => "another user".into(),
+            Need::Musl => "musl target".into(),
+            Need::Nightly => "nightly toolchain".into(),
+            Need::MountNamespace => "mount namespace".into(),
+        }
+    }
+
+    fn is_met(self) -> bool {
+        static KNOWN: OnceLock<Mutex<HashMap<Need, bool>>> = OnceLock::new();
+        let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap();
+        *known.entry(self).or_insert_with(|| self.check())
+    }
+
+    fn check(self) -> bool {
+        match self {
+            Need::Tool(tool) => on_path(tool),
+            Need::Root => rustix::process::geteuid().is_root(),
+            Need::OtherUser => {
+                rustix::process::geteuid().is_root()
+                    && succeeds("setpriv", &["--reuid=65534", "--clear-groups", "true"])
+            }
+            Need::Musl => {
+                let target = musl_target();
+                let found =
+                    Command::new("rustc").args(["--print", "target-libdir", "--target", &target]).output();
+                found.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
+            }
+            Need::Nightly => succeeds("rustup", &["run", "nightly", "rustc", "--version"]),
+            Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
+        }
+    }
+}
+
+/// The static musl target of this machine.
+pub fn musl_target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+fn on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps some tools where an ordinary user's PATH does not lead.
+    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(more).any(|directory| directory.join(tool).is_file())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs the tests as cargo's own harness would, with its arguments.
+pub fn run(tests: &[&[Test]]) -> ExitCode {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        crate::build::workspace();
+    }
+    let mut skipped = String::new();
+    let mut trials = Vec::new();
+    for test in tests.iter().copied().flatten() {
+        let unmet: Vec<_> =
+            test.needs.iter().filter(|need| !need.is_met()).map(|need| need.describe()).collect();
+        let run = test.run;
+        let trial = Trial::test(test.name, move || {
+            run();
+            Ok(())
+        });
+        trials.push(match unmet.is_empty() {
+            true => trial,
+            false => {
+                skipped += &format!("{}: needs {}\n", test.name, unmet.join(", "));
+                trial.with_ignored_flag(true).with_kind(format!("needs {}", unmet.join(", ")))
+            }
+        });
+    }
+    std::fs::write(crate::build::target_directory().join("e2e-skipped.txt"), skipped).unwrap();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Panics unless every `.rs` file in `directory` is one of `modules`: a forgotten file tests nothing.
+pub fn check_modules(directory: &str, modules: &[&str]) {
+    for file in std::fs::read_dir(directory).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let is_module = path.extension().is_some_and(|extension| extension == "rs") && name != "main";
+        assert!(!is_module || modules.contains(&name.as_str()), "{} is in no list of tests", path.display());
+    }
+}

@@ -1,0 +1,81 @@
+//! What the tests need beside Rust, installed where that can be done without asking.
+//!
+//! On Debian as root the tools come from the distribution's packages; as
+//! anybody else, or elsewhere, nothing is installed and the tests that need
+//! them are skipped and counted.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A program, and the Debian package that has it.
+const TOOLS: &[(&str, &str)] = &[
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("oci-image-tool", "oci-image-tool"),
+    ("podman", "podman"),
+    ("crun", "crun"),
+    ("bsdtar", "libarchive-tools"),
+    ("gcc", "gcc"),
+    ("make", "make"),
+    ("python3", "python3"),
+    ("jq", "jq"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+    ("bzip2", "bzip2"),
+    ("getfattr", "attr"),
+    ("setcap", "libcap2-bin"),
+    ("newuidmap", "uidmap"),
+    ("pigz", "pigz"),
+];
+
+pub(crate) fn run() -> Result<(), String> {
+    install_tools()?;
+    add_musl();
+    Ok(())
+}
+
+/// Debian 12 as root: the system on which no test may be skipped unless it is listed.
+pub(crate) fn is_reference_system() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let bookworm = release.lines().any(|line| line == "VERSION_CODENAME=bookworm");
+    bookworm && is_root() && Path::new("/usr/bin/apt-get").exists()
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn install_tools() -> Result<(), String> {
+    let missing: Vec<_> =
+        TOOLS.iter().filter(|(tool, _)| !on_path(tool)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_reference_system() {
+        println!("not installed, so tests that need them are skipped: {}", missing.join(" "));
+        return Ok(());
+    }
+    println!("installing {}", missing.join(" "));
+    crate::run(Command::new("apt-get").args(["-qq", "update"]).stdout(Stdio::null()))?;
+    let mut install = Command::new("apt-get");
+    install.args(["-qq", "install", "-y", "--no-install-recommends"]).args(&missing);
+    install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    crate::run(&mut install)
+}
+
+fn on_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path).chain(more).any(|directory| directory.join(tool).is_file())
+}
+
+/// Rust's standard library for static programs, where rustup can have it.
+fn add_musl() {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let added = Command::new("rustup").args(["target", "add", &target]).stderr(Stdio::null()).status();
+    if !added.is_ok_and(|status| status.success()) {
+        println!("rustup cannot add {target}, so tests that need it are skipped unless it is there already");
+    }
+}
