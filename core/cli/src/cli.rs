@@ -41,7 +41,13 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     let program = std::iter::once(OsString::from("ctr-forge"));
     let matches = match command(&catalog).try_get_matches_from(program.chain(words.iter().cloned())) {
         Ok(matches) => matches,
-        Err(error) => return explain(error, &catalog, &policy, words),
+        Err(error) => {
+            return explain(error, &catalog, &policy, words).inspect_err(|_| {
+                if means_tar_on_stdout(words) {
+                    terminal::break_off_tar();
+                }
+            });
+        }
     };
     let verbosity = match (matches.get_flag("quiet"), matches.get_count("verbose")) {
         (true, _) => Verbosity::Quiet,
@@ -50,10 +56,21 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
         _ => Verbosity::Debug,
     };
     let json = matches.get_flag("json");
-    let console = Console::new(if json { verbosity.min(Verbosity::Quiet) } else { verbosity });
+    // What `plugin test` does is no work that anyone waits for; its own lines tell how far it is.
+    let silent = json || (matches.subcommand_name() == Some("plugin") && verbosity == Verbosity::Normal);
+    let console = Console::new(if silent { Verbosity::Quiet } else { verbosity });
     let forge = environment::forge(Box::new(console), cancel_on_signals()?)?;
     let session = Session { forge, catalog, json, verbosity };
     dispatch(&session, &matches)
+}
+
+/// Whether words that cannot be understood were meant to give a tar on standard output.
+fn means_tar_on_stdout(words: &[OsString]) -> bool {
+    let named = |word: &OsString| {
+        let word = word.as_encoded_bytes();
+        word.starts_with(b"-o") || word.starts_with(b"--output")
+    };
+    words.iter().any(|word| word == "source") && !words.iter().any(named)
 }
 
 fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {

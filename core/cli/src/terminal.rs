@@ -33,6 +33,17 @@ pub(crate) fn print(data: &str) -> Result<()> {
     }
 }
 
+/// Makes sure that whoever reads a tar from standard output gets none that it could accept.
+///
+/// To many readers no bytes at all are a whole, empty tar: `… | docker import -`
+/// would make an empty image of a mistyped option.
+pub(crate) fn break_off_tar() {
+    if !io::stdout().is_terminal() {
+        // A reader that is gone is not misled.
+        let _ = ctr_forge_rootfs::Writer::new(io::stdout().lock()).break_off();
+    }
+}
+
 /// Writes a line for people.
 pub(crate) fn say(line: &str) {
     // Nobody can be told that nobody can be told.

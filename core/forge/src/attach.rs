@@ -1,6 +1,6 @@
 //! Files that go along with a message.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use ctr_forge_plugin::FileRef;
 
@@ -20,7 +20,7 @@ impl Attachments {
         FileRef { fd: self.0.len() as i32 - 1 }
     }
 
-    pub(crate) fn borrow(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.iter().map(AsFd::as_fd).collect()
+    pub(crate) fn into_files(self) -> Vec<OwnedFd> {
+        self.0
     }
 }

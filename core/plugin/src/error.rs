@@ -222,6 +222,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_table_is_this_one() {
+        let document = include_str!("../../../docs/EXIT-CODES.md");
+        for kind in ErrorKind::ALL {
+            let row = format!("| {} | {kind} | {} |", kind.exit_code(), kind.meaning());
+            assert!(document.contains(&row), "docs/EXIT-CODES.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn a_kind_of_a_newer_peer_is_internal() {
         let error: Error = serde_json::from_str(r#"{"kind":"novel","message":"m"}"#).unwrap();
         assert_eq!(error.kind, ErrorKind::Internal);

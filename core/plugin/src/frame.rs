@@ -82,29 +82,93 @@ pub fn send(
     payload: &[u8],
     files: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    if payload.len() > MAX_PAYLOAD {
-        let message = format!("a message of {} bytes is over the limit of {MAX_PAYLOAD}", payload.len());
-        return Err(io::Error::new(ErrorKind::InvalidInput, message));
-    }
-    if files.len() > MAX_FILES {
-        let message = format!("{} files in one message are over the limit of {MAX_FILES}", files.len());
-        return Err(io::Error::new(ErrorKind::InvalidInput, message));
-    }
-    let mut header = [0; HEADER];
-    header[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-    header[4] = kind as u8;
-    header[5] = files.len() as u8;
-    header[8..].copy_from_slice(&id.to_le_bytes());
-
-    let mut sent = send_some(&socket, &header, payload, files)?;
+    let header = header(kind, id, payload.len(), files.len())?;
+    let mut sent = 0;
     while sent < HEADER + payload.len() {
         let (head, body) = (&header[sent.min(HEADER)..], &payload[sent.saturating_sub(HEADER)..]);
-        sent += send_some(&socket, head, body, &[])?;
+        let files = if sent == 0 { files } else { &[] };
+        sent += send_some(&socket, head, body, files, SendFlags::empty())?;
     }
     Ok(())
 }
 
-fn send_some(socket: impl AsFd, head: &[u8], body: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<usize> {
+/// Frames on their way out, for whoever must not block: a peer that does not
+/// read would otherwise keep its host from noticing anything else.
+#[derive(Debug, Default)]
+pub struct Outbox(VecDeque<Outgoing>);
+
+#[derive(Debug)]
+struct Outgoing {
+    header: [u8; HEADER],
+    payload: Vec<u8>,
+    files: Vec<OwnedFd>,
+    sent: usize,
+}
+
+impl Outbox {
+    /// Adds a frame at the end. The limits are those of [`send`].
+    pub fn push(&mut self, kind: Kind, id: u32, payload: Vec<u8>, files: Vec<OwnedFd>) -> io::Result<()> {
+        let header = header(kind, id, payload.len(), files.len())?;
+        self.0.push_back(Outgoing { header, payload, files, sent: 0 });
+        Ok(())
+    }
+
+    /// Sends as much as the peer has room for now.
+    pub fn flush_now(&mut self, socket: impl AsFd) -> io::Result<()> {
+        while let Some(frame) = self.0.front_mut() {
+            let head = &frame.header[frame.sent.min(HEADER)..];
+            let body = &frame.payload[frame.sent.saturating_sub(HEADER)..];
+            let files: Vec<_> = match frame.sent {
+                0 => frame.files.iter().map(AsFd::as_fd).collect(),
+                _ => Vec::new(),
+            };
+            match send_some(&socket, head, body, &files, SendFlags::DONTWAIT) {
+                Ok(count) => frame.sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            if frame.sent == HEADER + frame.payload.len() {
+                self.0.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Frames that are not sent whole yet.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether all is sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn header(kind: Kind, id: u32, length: usize, files: usize) -> io::Result<[u8; HEADER]> {
+    if length > MAX_PAYLOAD {
+        let message = format!("a message of {length} bytes is over the limit of {MAX_PAYLOAD}");
+        return Err(io::Error::new(ErrorKind::InvalidInput, message));
+    }
+    if files > MAX_FILES {
+        let message = format!("{files} files in one message are over the limit of {MAX_FILES}");
+        return Err(io::Error::new(ErrorKind::InvalidInput, message));
+    }
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    header[4] = kind as u8;
+    header[5] = files as u8;
+    header[8..].copy_from_slice(&id.to_le_bytes());
+    Ok(header)
+}
+
+fn send_some(
+    socket: impl AsFd,
+    head: &[u8],
+    body: &[u8],
+    files: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !files.is_empty() {
@@ -113,7 +177,7 @@ fn send_some(socket: impl AsFd, head: &[u8], body: &[u8], files: &[BorrowedFd<'_
     let parts = [IoSlice::new(head), IoSlice::new(body)];
     loop {
         // NOSIGNAL: a peer that is gone is an error to report, not a reason to die.
-        match sendmsg(&socket, &parts, &mut control, SendFlags::NOSIGNAL) {
+        match sendmsg(&socket, &parts, &mut control, flags | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => continue,
             result => return Ok(result?),
         }
@@ -283,6 +347,29 @@ mod tests {
         drop(here);
         let error = Receiver::new().receive(&there).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_blocks_nobody() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (read, _write) = std::io::pipe().unwrap();
+        let mut outbox = Outbox::default();
+        for id in 0..3 {
+            outbox.push(Kind::Call, id, vec![b'x'; 1 << 20], vec![read.try_clone().unwrap().into()]).unwrap();
+        }
+        outbox.flush_now(&here).unwrap();
+        assert_eq!(outbox.len(), 3, "the socket cannot hold a whole one");
+        let mut receiver = Receiver::new();
+        let mut arrived = Vec::new();
+        while arrived.len() < 3 {
+            outbox.flush_now(&here).unwrap();
+            receiver.fill_now(&there).unwrap();
+            arrived.extend(receiver.take().unwrap());
+        }
+        assert!(outbox.is_empty());
+        for (index, frame) in arrived.iter().enumerate() {
+            assert_eq!((frame.id as usize, frame.payload.len(), frame.files.len()), (index, 1 << 20, 1));
+        }
     }
 
     #[test]

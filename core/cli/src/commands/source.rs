@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::destination::StagedFile;
+use ctr_forge_core::discovery::Plugin;
 use ctr_forge_core::image;
 use ctr_forge_core::ops::{self, Report, Sink, SourceRequest};
 use ctr_forge_plugin::{Error, Result, Role};
 use ctr_forge_rootfs::Exclude;
 
 use crate::cli::Session;
-use crate::components;
+use crate::{components, terminal};
 
 /// What every source takes beside its own options.
 pub(crate) fn arguments() -> Vec<Arg> {
@@ -43,6 +44,28 @@ pub(crate) fn arguments() -> Vec<Arg> {
 
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     let (id, matches) = matches.subcommand().ok_or_else(|| Error::usage("no source was named"))?;
+    let sink = sink(matches.get_one::<PathBuf>("output"))?;
+    let to_stdout = matches!(sink, Sink::Stream(_));
+    let prepared = prepare(session, id, matches, sink).inspect_err(|_| {
+        if to_stdout {
+            terminal::break_off_tar();
+        }
+    });
+    let (plugin, request, place) = prepared?;
+    let report = ops::source(&session.forge, plugin, &request)?;
+    if let Some(place) = place {
+        write_report(&report, place)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All that can be wrong with the words, before any work.
+fn prepare<'a>(
+    session: &'a Session,
+    id: &str,
+    matches: &ArgMatches,
+    sink: Sink,
+) -> Result<(&'a Plugin, SourceRequest, Option<StagedFile>)> {
     let (plugin, component) = session
         .catalog
         .component(Role::Source, id)
@@ -53,15 +76,10 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         options: components::options(component, matches)?,
         arch: architecture(matches.get_one::<String>("arch"))?,
         exclude: Exclude::new(patterns).map_err(|e| Error::usage(e.to_string()).option("exclude-path"))?,
-        sink: sink(matches.get_one::<PathBuf>("output"))?,
+        sink,
     };
-    // Its place is tried first: a report that cannot be written is known before the work.
     let place = matches.get_one::<PathBuf>("report").map(|path| StagedFile::new(path)).transpose()?;
-    let report = ops::source(&session.forge, plugin, &request)?;
-    if let Some(place) = place {
-        write_report(&report, place)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok((plugin, request, place))
 }
 
 fn architecture(word: Option<&String>) -> Result<String> {

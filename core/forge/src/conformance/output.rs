@@ -1,6 +1,7 @@
 //! An output at work, on layers known beforehand.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use ctr_forge_plugin::{Error, ErrorKind, Writes};
@@ -92,7 +93,8 @@ fn known_rootfs() -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new(Vec::new());
     for (path, kind, mode) in entries {
         let path = RootPath::new(path.as_bytes()).map_err(|e| broken(&e))?;
-        writer.entry(&Entry::new(path, kind, mode), &mut content.as_slice()).map_err(|e| broken(&e))?;
+        let entry = Entry::new(path, kind, mode);
+        writer.entry(&entry, &mut content.take(entry.kind.size())).map_err(|e| broken(&e))?;
     }
     writer.finish().map_err(|e| broken(&e))
 }

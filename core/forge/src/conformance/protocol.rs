@@ -18,7 +18,9 @@ pub(super) fn check(subject: &Subject<'_>, add: &mut dyn FnMut(&str, Outcome)) {
     add("answers an unknown method", Outcome::of(unknown_method(subject)));
     add("answers garbage", Outcome::of(garbage(subject)));
     add("refuses an unknown option", Outcome::of(unknown_option(subject)));
-    add("knows the options of its manifest", known_options(subject));
+    if !subject.component.options.is_empty() {
+        add("knows the options of its manifest", known_options(subject));
+    }
     add("answers doctor and complete", Outcome::of(side_methods(subject)));
 }
 
@@ -31,14 +33,14 @@ fn first_method(subject: &Subject<'_>) -> &'static str {
 }
 
 fn call(subject: &Subject<'_>, method: &str, params: Value) -> Result<Value, Error> {
-    subject.job()?.call(method, params, &Attachments::new())
+    subject.job()?.call(method, params, Attachments::new())
 }
 
 fn unknown_method(subject: &Subject<'_>) -> Result<(), String> {
     let request = request(subject, json!({}));
     let answer = subject
         .job()
-        .and_then(|mut job| job.call_optional::<Value>("no-such-method", request, &Attachments::new()));
+        .and_then(|mut job| job.call_optional::<Value>("no-such-method", request, Attachments::new()));
     match answer {
         Ok(None) => Ok(()),
         Ok(Some(answer)) => Err(format!("it answered a method that does not exist: {answer}")),
@@ -53,7 +55,7 @@ fn garbage(subject: &Subject<'_>) -> Result<(), String> {
     let mut job = subject.job().map_err(|error| text(&error))?;
     for params in [json!(null), json!(17), json!("text"), json!([]), json!({}), deep, long] {
         let shown: String = params.to_string().chars().take(40).collect();
-        match job.call::<Value>(first_method(subject), params, &Attachments::new()) {
+        match job.call::<Value>(first_method(subject), params, Attachments::new()) {
             Err(error) if error.kind == ErrorKind::Plugin => {
                 return Err(format!("on {shown}: {}", text(&error)));
             }
@@ -103,10 +105,10 @@ fn known_options(subject: &Subject<'_>) -> Outcome {
 
 fn side_methods(subject: &Subject<'_>) -> Result<(), String> {
     let mut job = subject.job().map_err(|error| text(&error))?;
-    let none = Attachments::new();
     let failed = |error: Error| text(&error);
     // A plugin may leave both out.
-    job.call_optional::<Diagnosis>(method::DOCTOR, request(subject, json!({})), &none).map_err(failed)?;
+    job.call_optional::<Diagnosis>(method::DOCTOR, request(subject, json!({})), Attachments::new())
+        .map_err(failed)?;
     for option in &subject.component.options {
         let request = CompleteRequest {
             protocol: PROTOCOL,
@@ -115,7 +117,7 @@ fn side_methods(subject: &Subject<'_>) -> Result<(), String> {
             option: option.name.clone(),
             prefix: String::new(),
         };
-        job.call_optional::<Completions>(method::COMPLETE, request, &none).map_err(failed)?;
+        job.call_optional::<Completions>(method::COMPLETE, request, Attachments::new()).map_err(failed)?;
     }
     Ok(())
 }

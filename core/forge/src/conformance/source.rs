@@ -63,8 +63,7 @@ fn cancel(subject: &Subject<'_>) -> Result<(), String> {
     let options = subject.options.to_request(Files::Opened, &mut files).map_err(failed)?;
     let id = &subject.component.id;
     let request = ops::request(subject.forge, Role::Source, id, "amd64", options, target);
-    let call = job.send_call(method::BUILD, request, &files).map_err(failed)?;
-    drop(files);
+    let call = job.send_call(method::BUILD, request, files).map_err(failed)?;
     job.cancel(call);
     let before = Instant::now();
     job.set_deadline(Some(subject.limits.cancel));

@@ -103,7 +103,7 @@ pub(crate) fn output_traced(
     let mut job = Job::start(forge, plugin, component.needs.network)?;
     job.set_deadline(limit);
     let message = request(forge, Role::Output, &asked.component, &arch, options, target);
-    let report: OutputReport = job.call(method::PACKAGE, message, &files)?;
+    let report: OutputReport = job.call(method::PACKAGE, message, files)?;
     let trace = job.finish()?;
     forge.cancel.check()?;
     place.publish(&report)?;

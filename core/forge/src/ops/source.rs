@@ -200,7 +200,7 @@ fn isolation(component: &Component, job: &Job<'_>) -> String {
 fn resolve(forge: &Forge, job: &mut Job<'_>, request: &SourceRequest) -> Result<Resolved> {
     let mut files = Attachments::new();
     let options = request.options.to_request(Files::OpenedTwice, &mut files)?;
-    let resolved = job.call_optional(method::RESOLVE, message(forge, request, options, ()), &files)?;
+    let resolved = job.call_optional(method::RESOLVE, message(forge, request, options, ()), files)?;
     Ok(resolved.unwrap_or_default())
 }
 
@@ -229,10 +229,8 @@ fn run_build(
         let target = BuildTarget { lock: resolved.lock, rootfs: files.add(theirs) };
         let options = request.options.to_request(Files::Opened, &mut files);
         let sent = options.and_then(|options| {
-            job.send_call(method::BUILD, message(forge, request, options, target), &files)
+            job.send_call(method::BUILD, message(forge, request, options, target), files)
         });
-        // Our copy of the pipe's end must go, or the reader never sees the last byte.
-        drop(files);
         let answer: Result<SourceReport> = sent.and_then(|id| job.wait(id, method::BUILD));
         // The worker ends before its stream is judged: whatever held the pipe open is gone then.
         let trace = match &answer {

@@ -117,14 +117,18 @@ fn answer(socket: &OwnedFd, result: Result<Started>) -> Result<()> {
 /// Becomes the program; returns only to say why that failed.
 fn execute(socket: OwnedFd, file: Option<OwnedFd>, start: &Start) -> Error {
     let Some(file) = file else { return Error::new(ErrorKind::Internal, "no program came with START") };
+    // Out of the socket's way. A script's interpreter opens this path again
+    // after exec, so the descriptor must survive it.
+    let file = rustix::io::fcntl_dupfd_cloexec(&file, OWN_FDS)
+        .and_then(|file| rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).map(|()| file));
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => return Error::io("cannot pass the program on", error),
+    };
     // SAFETY: the number is only written to; whatever was open there is replaced, as dup2(2) does.
     let mut target = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(SOCKET_FD) });
     if let Err(error) = rustix::io::dup2(&socket, &mut target) {
         return Error::io("cannot pass the socket on", error);
-    }
-    // A script's interpreter opens this path again after exec, so the descriptor must survive it.
-    if let Err(error) = rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()) {
-        return Error::io("cannot pass the program on", error);
     }
     let error = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).exec();
     Error::io(format!("cannot run the plugin \"{}\"", start.name), error)

@@ -1,9 +1,10 @@
 //! A job: calls to a plugin in its worker, and all that the worker says meanwhile.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ctr_forge_plugin::frame::{self, Frame, Kind, Receiver};
+use ctr_forge_plugin::frame::{Frame, Kind, Outbox, Receiver};
 use ctr_forge_plugin::{Error, ErrorKind, Event, Level, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -20,6 +21,10 @@ use crate::{Attachments, Forge, services};
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 /// How long it has after SIGTERM, and a worker after its last answer.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+/// Answers that a plugin may leave unread before it is no longer listened to.
+const MAX_UNREAD: usize = 64;
+/// Longest text of a plugin that is shown, in characters.
+const MAX_TEXT: usize = 4096;
 /// Events shown of one job; what comes beyond is counted. A plugin that floods
 /// is slowed by the socket, but a terminal or log need not suffer.
 const MAX_EVENTS: u64 = 10_000;
@@ -31,6 +36,7 @@ pub struct Job<'a> {
     plugin: &'a Plugin,
     process: Process,
     receiver: Receiver,
+    outbox: Outbox,
     next_id: u32,
     /// How far cancelling has gone, and when it goes on.
     cancel: Option<(Cancelling, Instant)>,
@@ -55,8 +61,8 @@ enum Cancelling {
 pub struct Trace {
     /// Events that came.
     pub events: u64,
-    /// Services that were called, by name.
-    pub services: Vec<String>,
+    /// Services that were called.
+    pub services: BTreeSet<&'static str>,
     /// What it should not have done.
     pub faults: Vec<Fault>,
 }
@@ -88,6 +94,7 @@ impl<'a> Job<'a> {
             plugin,
             process,
             receiver: Receiver::new(),
+            outbox: Outbox::default(),
             next_id: 1,
             cancel: None,
             deadline: None,
@@ -120,7 +127,7 @@ impl<'a> Job<'a> {
         &mut self,
         method: &str,
         params: impl Serialize,
-        files: &Attachments,
+        files: Attachments,
     ) -> Result<R> {
         let id = self.send_call(method, params, files)?;
         self.wait(id, method)
@@ -131,7 +138,7 @@ impl<'a> Job<'a> {
         &mut self,
         method: &str,
         params: impl Serialize,
-        files: &Attachments,
+        files: Attachments,
     ) -> Result<Option<R>> {
         let id = self.send_call(method, params, files)?;
         let frame = self.wait_for(id, method)?;
@@ -139,15 +146,15 @@ impl<'a> Job<'a> {
     }
 
     /// Sends a call without waiting; [`Job::wait`] takes its answer.
-    pub fn send_call(&mut self, method: &str, params: impl Serialize, files: &Attachments) -> Result<u32> {
+    pub fn send_call(&mut self, method: &str, params: impl Serialize, files: Attachments) -> Result<u32> {
         let payload = serde_json::to_vec(&Call { method, params })
             .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a request").because(&e))?;
         let id = self.next_id;
         self.next_id += 1;
-        match frame::send(&self.process.socket, Kind::Call, id, &payload, &files.borrow()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.died(method)),
-            result => result.map(|()| id).map_err(|e| Error::io("cannot send a request to the plugin", e)),
-        }
+        self.outbox
+            .push(Kind::Call, id, payload, files.into_files())
+            .map_err(|e| Error::usage("the request is too large for a plugin").because(&e))?;
+        Ok(id)
     }
 
     /// Waits for the answer to a call that was sent.
@@ -161,8 +168,8 @@ impl<'a> Job<'a> {
 
     /// Asks the plugin to stop the call with this id.
     pub fn cancel(&mut self, id: u32) {
-        // A plugin that is gone will be noticed by whoever waits.
-        let _ = frame::send(&self.process.socket, Kind::Cancel, id, &[], &[]);
+        // It is within every limit.
+        let _ = self.outbox.push(Kind::Cancel, id, Vec::new(), Vec::new());
     }
 
     /// Ends the job: the worker exits, nothing of it is left. What it did beside answering is returned.
@@ -241,8 +248,22 @@ impl<'a> Job<'a> {
                     format!("plugin \"{}\" did not answer \"{method}\" in time", self.plugin.manifest.name);
                 return Err(Error::plugin(message).hint(self.test_hint()));
             }
+            self.flush()?;
             let wake = [end, self.cancel.map(|(_, next)| next)].into_iter().flatten().min();
             self.poll(wake)?;
+        }
+    }
+
+    /// Sends what the worker has room for. That it is gone is noticed when it is read from.
+    fn flush(&mut self) -> Result<()> {
+        match self.outbox.flush_now(&self.process.socket) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
+            {
+                self.outbox = Outbox::default();
+                Ok(())
+            }
+            result => result.map_err(|e| Error::io("cannot send to the worker", e)),
         }
     }
 
@@ -252,7 +273,12 @@ impl<'a> Job<'a> {
             let left = wake.saturating_duration_since(Instant::now());
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
         });
-        let mut fds = vec![PollFd::new(&self.process.socket, PollFlags::IN)];
+        // Who asks without taking the answers is not listened to until it takes them.
+        let mut wanted = if self.outbox.len() < MAX_UNREAD { PollFlags::IN } else { PollFlags::empty() };
+        if !self.outbox.is_empty() {
+            wanted |= PollFlags::OUT;
+        }
+        let mut fds = vec![PollFd::new(&self.process.socket, wanted)];
         fds.extend(
             [&self.process.stdout, &self.process.stderr]
                 .into_iter()
@@ -266,8 +292,9 @@ impl<'a> Job<'a> {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(Error::io("cannot wait for the worker", error)),
         }
-        if fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            drop(fds);
+        let happened = fds[0].revents();
+        drop(fds);
+        if happened.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             self.receiver.fill_now(&self.process.socket).map_err(|e| self.broken(&e))?;
         }
         self.read_output();
@@ -306,24 +333,15 @@ impl<'a> Job<'a> {
         let id = frame.id;
         let mut call: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
         let method = call["method"].as_str().unwrap_or_default().to_owned();
-        self.trace.services.push(method.clone());
+        self.trace.services.extend(services::SERVICES.iter().find(|service| **service == method));
         let answer = services::answer(self.forge, &method, call["params"].take(), frame.files);
         let (answer, files) = match answer {
             Some(Ok((answer, files))) => (json!({ "ok": answer }), files),
             Some(Err(error)) => (json!({ "error": error }), Attachments::new()),
             None => (json!({ "unknown-method": method }), Attachments::new()),
         };
-        match frame::send(
-            &self.process.socket,
-            Kind::Result,
-            id,
-            answer.to_string().as_bytes(),
-            &files.borrow(),
-        ) {
-            // Gone meanwhile: whoever waits for its answer will see that.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(|e| Error::io("cannot answer the plugin", e)),
-        }
+        let sent = self.outbox.push(Kind::Result, id, answer.to_string().into_bytes(), files.into_files());
+        sent.map_err(|e| Error::new(ErrorKind::Internal, "an answer is too large").because(&e))
     }
 
     fn event(&mut self, payload: &[u8]) {
@@ -427,7 +445,12 @@ struct Call<'a, P> {
     params: P,
 }
 
-/// A plugin's words without what could steer a terminal.
+/// A plugin's words, bounded, and without what could steer a terminal.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    let mut clean: String = text.chars().take(MAX_TEXT).map(harmless).collect();
+    if text.chars().nth(MAX_TEXT).is_some() {
+        clean.push('…');
+    }
+    clean
 }

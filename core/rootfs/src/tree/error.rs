@@ -104,13 +104,8 @@ pub enum TreeError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// An entry could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The entry.
-        path: RootPath,
-        /// Why not.
-        source: WriteError,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// Something a tree did that the user may not have meant.

@@ -207,8 +207,7 @@ impl Tree {
                 Kind::File { .. } => self.open(inode)?,
                 _ => Content(Source::Nowhere),
             };
-            let written = writer.entry(&entry, &mut content);
-            written.map_err(|source| TreeError::Write { path: entry.path, source })?;
+            writer.entry(&entry, &mut content)?;
         }
         Ok(())
     }
