@@ -25,17 +25,17 @@ pub(crate) struct Session {
 
 /// Runs the command line `words`, without the program's name.
 pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
-    let policy = environment::policy()?;
     let (files, directories) = plugin_words(words);
     // The commands that plugins bring are known only when the plugins are; the others need none.
-    let needs_plugins = words.iter().any(|word| {
-        ["source", "output", "plugin", "completions", "help"].iter().any(|command| word == command)
-    });
-    let catalog = match needs_plugins {
+    let needs_plugins = command_word(words).is_some();
+    let (policy, catalog) = match needs_plugins {
         true => {
-            Catalog::find(&environment::search_path(files, &directories)?, &policy, &environment::version())
+            let policy = environment::policy()?;
+            let search = environment::search_path(files, &directories)?;
+            let catalog = Catalog::find(&search, &policy, &environment::version());
+            (policy, catalog)
         }
-        false => Catalog::default(),
+        false => Default::default(),
     };
     check_named_files(&catalog, words)?;
     let program = std::iter::once(OsString::from("ctr-forge"));
@@ -57,8 +57,8 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     };
     let json = matches.get_flag("json");
     // What `plugin test` does is no work that anyone waits for; its own lines tell how far it is.
-    let silent = json || (matches.subcommand_name() == Some("plugin") && verbosity == Verbosity::Normal);
-    let console = Console::new(if silent { Verbosity::Quiet } else { verbosity });
+    let silent = matches.subcommand_name() == Some("plugin") && verbosity == Verbosity::Normal;
+    let console = Console::new(if silent { Verbosity::Quiet } else { verbosity }, json);
     let forge = environment::forge(Box::new(console), cancel_on_signals()?)?;
     let session = Session { forge, catalog, json, verbosity };
     dispatch(&session, &matches)
@@ -66,11 +66,29 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
 
 /// Whether words that cannot be understood were meant to give a tar on standard output.
 fn means_tar_on_stdout(words: &[OsString]) -> bool {
-    let named = |word: &OsString| {
-        let word = word.as_encoded_bytes();
-        word.starts_with(b"-o") || word.starts_with(b"--output")
+    let to_file = |pair: &[OsString]| {
+        let (word, next) = (pair[0].as_encoded_bytes(), pair.get(1).map(|next| next.as_encoded_bytes()));
+        match word.strip_prefix(b"--output").or_else(|| word.strip_prefix(b"-o")) {
+            Some(b"") => next.is_some_and(|next| next != b"-"),
+            Some(b"=-" | b"-") | None => false,
+            Some(_) => true,
+        }
     };
-    words.iter().any(|word| word == "source") && !words.iter().any(named)
+    let written = (0..words.len()).any(|index| to_file(&words[index..]));
+    command_word(words).is_some_and(|word| word == "source") && !written
+}
+
+/// The first word that is neither an option nor the value of one: the command.
+fn command_word(words: &[OsString]) -> Option<&OsString> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--plugin" || word == "--plugin-dir" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return Some(word);
+        }
+    }
+    None
 }
 
 fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
@@ -171,7 +189,8 @@ fn plugin_words(words: &[OsString]) -> (Vec<PathBuf>, Vec<PathBuf>) {
 
 /// A plugin that the user named and that cannot be used is an error, not a thing to pass over.
 fn check_named_files(catalog: &Catalog, words: &[OsString]) -> Result<()> {
-    if words.iter().any(|word| word == "plugin") {
+    // There the refusal is the answer, not an error.
+    if command_word(words).is_some_and(|word| word == "plugin") {
         return Ok(());
     }
     let named = catalog.refused.iter().find(|refused| {
@@ -195,12 +214,20 @@ fn cancel_on_signals() -> Result<Cancel> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let cancel = Cancel::new()?;
     let cannot = |e| Error::io("cannot watch for signals", e);
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot)?;
+    // Whoever started us with a signal ignored (nohup, `&` in a script) meant it.
+    let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !environment::ignores(signal));
+    let mut signals = signal_hook::iterator::Signals::new(watched).map_err(cannot)?;
     let wish = cancel.clone();
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || signals.forever().for_each(|_| wish.cancel()))
-        .map_err(cannot)?;
+    let listen = move || {
+        for signal in signals.forever() {
+            wish.cancel();
+            // Some waits nothing can end: the third time, the signal does what it does to any program.
+            if wish.times() > 2 {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(listen).map_err(cannot)?;
     // What a plugin leaves behind becomes our child, so that it can be found and ended.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(|e| cannot(e.into()))?;
     Ok(cancel)
@@ -252,13 +279,18 @@ fn unknown_component(
     policy: &Policy,
     words: &[OsString],
 ) -> Option<Error> {
-    if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
-        return None;
-    }
-    let Some(ContextValue::String(id)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let command = words.iter().find(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
-    let role = [Role::Source, Role::Output].into_iter().find(|role| command == role.name())?;
+    use clap::error::ErrorKind as Clap;
+    let command = command_word(words)?;
+    let role = [Role::Source, Role::Output].into_iter().find(|role| command == role.name());
+    let Some(role) = role else { return misplaced_component(command, catalog) };
     let known: Vec<_> = catalog.components(role).iter().map(|(_, component)| component.id.as_str()).collect();
+    // Where there are no subcommands at all, clap takes the word for an argument.
+    let id = match (error.kind(), known.is_empty()) {
+        (Clap::InvalidSubcommand, _) => error.get(ContextKind::InvalidSubcommand)?,
+        (Clap::UnknownArgument, true) => error.get(ContextKind::InvalidArg)?,
+        _ => return None,
+    };
+    let ContextValue::String(id) = id else { return None };
     let mut error = Error::usage(format!("there is no {} \"{}\"", role.name(), id.escape_debug()));
     if let Some(near) = ctr_forge_core::suggest(id, known.iter().copied()) {
         error = error.hint(format!("Did you mean \"{near}\"?"));
@@ -266,13 +298,26 @@ fn unknown_component(
     if let Some(hint) = policy.install_hint(id) {
         error = error.hint(format!("Install it: {hint}"));
     }
-    let refused =
-        catalog.refused.iter().filter(|refused| refused.path.to_string_lossy().contains(id.as_str()));
-    for refused in refused {
+    for refused in
+        catalog.refused.iter().filter(|refused| refused.path.to_string_lossy().contains(id.as_str()))
+    {
         error = error.hint(format!("{} was refused: {}.", refused.path.display(), refused.error));
     }
-    if known.is_empty() {
-        return Some(error.hint("No plugin was found at all; in a checkout, \"cargo build\" makes them. \"ctr-forge plugin list\" says more."));
-    }
-    Some(error.hint(format!("There is {}; \"ctr-forge plugin list\" says more.", known.join(", "))))
+    Some(match known.is_empty() {
+        true => error.hint("No plugin was found. In a checkout, \"cargo build\" makes them; \"ctr-forge plugin list\" says more."),
+        false => error.hint(format!("Known: {}. \"ctr-forge plugin list\" says more.", known.join(", "))),
+    })
+}
+
+/// The error for a source or output named as if it were a command.
+fn misplaced_component(word: &OsString, catalog: &Catalog) -> Option<Error> {
+    let word = word.to_str()?;
+    let role =
+        [Role::Source, Role::Output].into_iter().find(|&role| catalog.component(role, word).is_some())?;
+    let message = format!(
+        "\"{word}\" is no command but a{} {}",
+        if role == Role::Output { "n" } else { "" },
+        role.name()
+    );
+    Some(Error::usage(message).hint(format!("Write it as: ctr-forge {} {word}", role.name())))
 }

@@ -178,6 +178,14 @@ pub(crate) fn checkout() -> Option<PathBuf> {
     target.parent().filter(|checkout| checkout.join("core/plugin/Cargo.toml").is_file()).map(Path::to_owned)
 }
 
+/// Whether this process was started with `signal` ignored (`proc_pid_status(5)`, SigIgn).
+pub(crate) fn ignores(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(signal - 1).is_ok_and(|bit| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
+}
+
 /// Whether colours and bars are unwanted: <https://no-color.org>, and terminals that cannot.
 pub(crate) fn plain() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ctr_forge_plugin::{Error, Result};
 use ctr_forge_rootfs::RootPath;
@@ -26,26 +27,30 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    /// A new, empty file beside `target`. A directory at `target` is an error.
+    /// A new, empty file beside `target`. Anything but a file at `target` is an error.
     pub fn new(target: &Path) -> Result<Self> {
-        if target.is_dir() {
-            return Err(Error::usage(format!(
-                "{} is a directory, but the result is a file",
-                target.display()
-            ))
-            .hint(format!(
-                "Name a file in it: -o {}/NAME",
-                target.display().to_string().trim_end_matches('/')
-            )));
+        let mut target = target.to_owned();
+        if let Ok(metadata) = fs::metadata(&target) {
+            if metadata.is_dir() {
+                let place = target.display().to_string();
+                return Err(Error::usage(format!("{place} is a directory, but the result is a file"))
+                    .hint(format!("Name a file in it: -o {}/NAME", place.trim_end_matches('/'))));
+            }
+            if !metadata.is_file() {
+                let message = format!("{} is a device or pipe, which a file would replace", target.display());
+                return Err(Error::usage(message).hint("Write to standard output: -o - > PLACE"));
+            }
+            // A link stays one: what it leads to is replaced.
+            target = target.canonicalize().map_err(|e| cannot_write(&target, e))?;
         }
-        let (parent, prefix) = beside(target)?;
+        let (parent, prefix) = beside(&target)?;
         let file = tempfile::Builder::new()
             .prefix(&prefix)
             // As any new file: the umask decides, not the caution of temporary files.
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(&parent)
-            .map_err(|e| cannot_write(target, e))?;
-        Ok(Self { file, target: target.to_owned() })
+            .map_err(|e| cannot_write(&target, without_path(e)))?;
+        Ok(Self { file, target })
     }
 
     /// The file, for writing.
@@ -60,23 +65,24 @@ impl StagedFile {
     }
 }
 
+/// What the names of staging places begin with. In an existing directory they
+/// are the host's affair; outputs pass over them.
+pub const STAGING_PREFIX: &str = ".ctr-forge-";
+
 /// A directory on its way to its final name.
 #[derive(Debug)]
 pub struct StagedDirectory {
     staging: TempDir,
     target: PathBuf,
-    /// What is at the target already. Locked, so that two who add to it take turns.
+    /// What is at the target already.
     existing: Option<OwnedFd>,
 }
 
 impl StagedDirectory {
-    /// A new, empty directory beside `target`. A file at `target` is an error.
+    /// A new, empty directory, in `target` if there is one, else beside it. A file at `target` is an error.
     pub fn new(target: &Path) -> Result<Self> {
-        let existing = match rustix::fs::open(
-            target,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let existing = match rustix::fs::open(target, flags, Mode::empty()) {
             Ok(directory) => Some(directory),
             Err(rustix::io::Errno::NOENT) => None,
             Err(rustix::io::Errno::NOTDIR) => {
@@ -88,16 +94,16 @@ impl StagedDirectory {
             }
             Err(error) => return Err(cannot_write(target, error.into())),
         };
-        if let Some(existing) = &existing {
-            rustix::fs::flock(existing, FlockOperation::LockExclusive)
-                .map_err(|e| cannot_write(target, e.into()))?;
-        }
-        let (parent, prefix) = beside(target)?;
+        // Inside, because beside it may be another file system, or nobody's to write.
+        let (parent, prefix) = match existing {
+            Some(_) => (target.to_owned(), OsString::from(STAGING_PREFIX)),
+            None => beside(target)?,
+        };
         let staging = tempfile::Builder::new()
             .prefix(&prefix)
             .permissions(fs::Permissions::from_mode(0o777))
             .tempdir_in(&parent)
-            .map_err(|e| cannot_write(target, e))?;
+            .map_err(|e| cannot_write(target, without_path(e)))?;
         Ok(Self { staging, target: target.to_owned(), existing })
     }
 
@@ -107,49 +113,129 @@ impl StagedDirectory {
         Ok(directory.into())
     }
 
-    /// What is at the final place already.
-    pub fn existing(&self) -> Result<Option<OwnedFd>> {
-        let clone = self.existing.as_ref().map(OwnedFd::try_clone).transpose();
-        clone.map_err(|e| cannot_write(&self.target, e))
+    /// What is at the final place already, locked until it is published, so
+    /// that two who add to it take turns. `waiting` is called now and then
+    /// while another has it, and may give up.
+    pub fn existing(&self, waiting: &mut dyn FnMut() -> Result<()>) -> Result<Option<OwnedFd>> {
+        let Some(existing) = &self.existing else { return Ok(None) };
+        let cannot = |e: rustix::io::Errno| cannot_write(&self.target, e.into());
+        while let Err(error) = rustix::fs::flock(existing, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK {
+                return Err(cannot(error));
+            }
+            waiting()?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        existing.try_clone().map(Some).map_err(|e| cannot_write(&self.target, e))
     }
 
     /// Moves `files`, in this order, to the final place. What is not named is dropped.
     pub fn publish(self, files: &[String]) -> Result<()> {
         let paths = files.iter().map(|file| staged_path(file)).collect::<Result<Vec<_>>>()?;
-        for path in &paths {
-            let metadata = fs::symlink_metadata(self.staging.path().join(path));
-            if !metadata.is_ok_and(|metadata| metadata.is_file()) {
+        let staging = self.open()?;
+        for (index, path) in paths.iter().enumerate() {
+            if paths[..index].contains(path) {
+                return Err(Error::plugin(format!("the output names {} twice", path.display())));
+            }
+            if !is_file_beneath(&staging, path) {
                 return Err(Error::plugin(format!(
                     "the output says it made {}, but did not",
                     path.display()
                 )));
             }
         }
-        match self.existing {
+        match &self.existing {
             None => self.publish_new(&paths),
-            Some(_) => self.publish_into(&paths),
+            Some(existing) => self.publish_into(existing, &staging, &paths),
         }
     }
 
     fn publish_new(self, files: &[PathBuf]) -> Result<()> {
         let cannot = |e| cannot_write(&self.target, e);
         drop_unnamed(self.staging.path(), self.staging.path(), files).map_err(cannot)?;
-        rename_new(self.staging.path(), &self.target).map_err(cannot)?;
+        rename_new(self.staging.path(), &self.target).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => {
+                cannot(e).hint("Another process made it meanwhile: run this again to add to it.")
+            }
+            _ => cannot(e),
+        })?;
         // It has its final name now, so there is nothing to clean up.
         let _ = self.staging.keep();
         Ok(())
     }
 
-    fn publish_into(&self, files: &[PathBuf]) -> Result<()> {
+    fn publish_into(&self, existing: &OwnedFd, staging: &OwnedFd, files: &[PathBuf]) -> Result<()> {
         for file in files {
-            let (from, to) = (self.staging.path().join(file), self.target.join(file));
-            let parent = to.parent().unwrap_or(&self.target);
-            fs::create_dir_all(parent)
-                .and_then(|()| fs::rename(&from, &to))
-                .map_err(|e| cannot_write(&to, e))?;
+            let cannot = |e: rustix::io::Errno| cannot_write(&self.target.join(file), e.into());
+            let (parent, name) =
+                (file.parent().unwrap_or(Path::new("")), file.file_name().unwrap_or_default());
+            let from = open_beneath(staging, parent).map_err(cannot)?;
+            let to = make_beneath(existing, parent).map_err(cannot)?;
+            rustix::fs::renameat(&from, name, &to, name).map_err(cannot)?;
         }
         Ok(())
     }
+}
+
+/// An error if `target` lies in one of the `inputs`, or one of them in it: what
+/// is written there would be read, or read over.
+pub fn refuse_inputs<'a>(target: &Path, inputs: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let resolved = target.canonicalize().or_else(|_| {
+        let (parent, _) = beside(target).map_err(|_| io::ErrorKind::InvalidInput)?;
+        parent.canonicalize().map(|parent| parent.join(target.file_name().unwrap_or_default()))
+    });
+    // A place that does not exist is for whoever writes there to complain of.
+    let Ok(resolved) = resolved else { return Ok(()) };
+    for input in inputs.into_iter().filter(|input| input.as_os_str() != "-") {
+        let Ok(read) = input.canonicalize() else { continue };
+        let how = match () {
+            () if read == resolved => "is an input and would be written over",
+            () if resolved.starts_with(&read) => "lies in an input, so it would be read while it is written",
+            () if read.starts_with(&resolved) => "holds an input, which would be written over",
+            () => continue,
+        };
+        let message = format!("{} {how}: {}", target.display(), input.display());
+        return Err(Error::usage(message).hint("Name another place with -o.").option("output"));
+    }
+    Ok(())
+}
+
+const NO_LINKS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Opens the directory `path` below `root`. No link is followed on the way.
+fn open_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, rustix::io::Errno> {
+    let mut directory = rustix::fs::openat(root, ".", NO_LINKS, Mode::empty())?;
+    for name in path {
+        directory = rustix::fs::openat(&directory, name, NO_LINKS, Mode::empty())?;
+    }
+    Ok(directory)
+}
+
+fn is_file_beneath(root: &OwnedFd, path: &Path) -> bool {
+    let parent = open_beneath(root, path.parent().unwrap_or(Path::new("")));
+    let stat = parent.and_then(|parent| {
+        rustix::fs::statat(
+            parent,
+            path.file_name().unwrap_or_default(),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+    });
+    stat.is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
+}
+
+/// Opens the directory `path` below `root`, making what is missing. No link is
+/// followed: what lies there already may be anybody's work.
+fn make_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, rustix::io::Errno> {
+    let mut directory = rustix::fs::openat(root, ".", NO_LINKS, Mode::empty())?;
+    for name in path {
+        match rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        directory = rustix::fs::openat(&directory, name, NO_LINKS, Mode::empty())?;
+    }
+    Ok(directory)
 }
 
 /// A plugin's word for a file, as a path below the directory it was given.
@@ -195,8 +281,13 @@ fn beside(target: &Path) -> Result<(PathBuf, OsString)> {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut prefix = OsString::from(".");
     prefix.push(name);
-    prefix.push(".ctr-forge-");
+    prefix.push(STAGING_PREFIX);
     Ok((parent.to_owned(), prefix))
+}
+
+/// What tempfile says without the name of the temporary file, which means nothing to anyone.
+fn without_path(error: io::Error) -> io::Error {
+    io::Error::from(error.kind())
 }
 
 fn cannot_write(target: &Path, error: io::Error) -> Error {
@@ -231,6 +322,16 @@ mod tests {
         staged.publish().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"after");
         assert!(StagedFile::new(directory.path()).is_err(), "a directory is in the way");
+        assert!(StagedFile::new(Path::new("/dev/null")).is_err(), "a device is in the way");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        StagedFile::new(&link).unwrap().publish().unwrap();
+        assert_eq!((fs::read(&target).unwrap().len(), fs::read_link(&link).unwrap()), (0, target.clone()));
+        let inside = |place: &str, input: &str| {
+            refuse_inputs(&directory.path().join(place), &[directory.path().join(input)]).is_err()
+        };
+        assert!(inside("new", "") && inside("result", "result") && inside("", "result"));
+        assert!(!inside("new", "result"));
     }
 
     #[test]
@@ -253,6 +354,10 @@ mod tests {
         );
         make(&["b/new", "index"], &["b/new", "index"]).unwrap();
         assert_eq!(names(&target), ["a", "b", "index"]);
+        std::os::unix::fs::symlink(parent.path(), target.join("link")).unwrap();
+        assert!(make(&["link/x"], &["link/x"]).is_err(), "a link in what was there");
+        assert!(make(&["x"], &["x", "x"]).is_err(), "a name twice");
+        assert!(!target.join("x").exists(), "and nothing was published");
         assert!(make(&["x"], &["../x"]).is_err(), "a name that leaves the directory");
         assert!(make(&[], &["x"]).is_err(), "a file that was not made");
         assert_eq!(names(parent.path()), ["image"], "nothing is left");

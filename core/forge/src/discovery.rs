@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -105,8 +105,6 @@ pub struct Plugin {
     pub code: Code,
     /// The manifest's bytes: the library's own must be the same.
     pub manifest_bytes: Vec<u8>,
-    /// Flags of its note.
-    pub flags: u32,
 }
 
 /// A file that looked like a plugin and is not used.
@@ -231,13 +229,26 @@ impl Scan<'_> {
     }
 
     fn add(&mut self, plugin: Plugin) {
-        let known = self.catalog.plugins.iter().find(|other| other.manifest.name == plugin.manifest.name);
-        match known.map(Plugin::place) {
+        match self.shadow_of(&plugin).map(Plugin::place) {
             // One file may be reached twice, by two entries of the search path.
             Some(place) if place == plugin.place() => {}
             Some(place) => self.catalog.shadowed.push((plugin, place)),
             None => self.catalog.plugins.push(plugin),
         }
+    }
+
+    /// The plugin found before that has this one's name, or has a component of each of its words.
+    fn shadow_of(&self, plugin: &Plugin) -> Option<&Plugin> {
+        let named = self.catalog.plugins.iter().find(|other| other.manifest.name == plugin.manifest.name);
+        named.or_else(|| {
+            let owner = |role| {
+                let components = plugin.manifest.components(role).iter();
+                components
+                    .map(move |component| self.catalog.component(role, &component.id).map(|(owner, _)| owner))
+            };
+            let owners: Option<Vec<_>> = owner(Role::Source).chain(owner(Role::Output)).collect();
+            owners.and_then(|owners| owners.first().copied())
+        })
     }
 
     /// `None` for a file that has nothing to do with us.
@@ -250,27 +261,25 @@ impl Scan<'_> {
             .hint("Ask the administrator: allow-user-plugins in /etc/ctr-forge/policy.d."));
         }
         let cannot_open = |e| Error::io("it cannot be opened", e);
-        let path = path.canonicalize().map_err(cannot_open)?;
-        let file = File::open(&path).map_err(cannot_open)?;
-        let metadata = file.metadata().map_err(cannot_open)?;
-        if !metadata.is_file() {
-            return Err(Error::plugin("it is not a regular file"));
-        }
+        // What is called a program, and what lies beside it, is told by the name
+        // it was found by; who could have put it there, by where it really is.
+        let real = path.canonicalize().map_err(cannot_open)?;
+        let (file, metadata) = open_regular(&real)?;
         let note = match note::read(&file) {
             Ok(note) => Some(note),
             // Libraries that are no plugins lie in a target directory by nature.
             Err(NoteError::Missing) if origin == Origin::Development => return Ok(None),
-            Err(NoteError::Missing | NoteError::NotElf) if is_executable(&path) => None,
+            Err(NoteError::Missing | NoteError::NotElf) if is_executable(path) => None,
             Err(error) => return Err(refusal(error)),
         };
         // Whoever can write the plugin beside a binary that cargo built can write the binary too.
-        self.policy.check_owners(&path, &metadata, self.uid, origin == Origin::Development)?;
-        let sidecar = if is_executable(&path) { self.read_sidecar(&path)? } else { None };
-        let (manifest_bytes, flags) = reconcile(note, sidecar, self.host)?;
+        self.policy.check_owners(&real, &metadata, self.uid, origin == Origin::Development)?;
+        let sidecar = if is_executable(path) { self.read_sidecar(path)? } else { None };
+        let manifest_bytes = reconcile(note, sidecar, self.host)?;
         let manifest = manifest::parse(&manifest_bytes, self.host)?;
         self.policy.check_name(&manifest.name)?;
         self.policy.check_digest(&manifest.name, &file)?;
-        let code = match is_executable(&path) {
+        let code = match is_executable(path) {
             true if metadata.mode() & 0o111 == 0 => {
                 return Err(
                     Error::plugin("it is not executable").hint(format!("chmod +x '{}'", path.display()))
@@ -279,7 +288,7 @@ impl Scan<'_> {
             true => Code::Executable(Arc::new(file)),
             false => Code::Library(Arc::new(file)),
         };
-        Ok(Some(Plugin { manifest, origin, path, code, manifest_bytes, flags }))
+        Ok(Some(Plugin { manifest, origin, path: real, code, manifest_bytes }))
     }
 
     fn read_sidecar(&self, path: &Path) -> Result<Option<Vec<u8>>> {
@@ -287,12 +296,13 @@ impl Scan<'_> {
         name.push(".toml");
         let path = PathBuf::from(name);
         let cannot_read = |e| Error::io(format!("cannot read {}", path.display()), e);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(cannot_read(error)),
-        };
-        self.policy.check_owners(&path, &file.metadata().map_err(cannot_read)?, self.uid, false)?;
+        if path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let real = path.canonicalize().map_err(cannot_read)?;
+        let (mut file, metadata) =
+            open_regular(&real).map_err(|e| e.context(format!("cannot read {}", path.display())))?;
+        self.policy.check_owners(&real, &metadata, self.uid, false)?;
         let mut text = Vec::new();
         file.by_ref().take(MAX_MANIFEST as u64 + 1).read_to_end(&mut text).map_err(cannot_read)?;
         match text.len() > MAX_MANIFEST {
@@ -315,10 +325,21 @@ impl Scan<'_> {
                 path: PathBuf::new(),
                 code: Code::Bundled(bundled),
                 manifest_bytes: bytes.to_vec(),
-                flags: 0,
             }),
             Err(error) => self.refuse(Path::new("(built in)"), Origin::Bundled, error),
         }
+    }
+}
+
+/// Opens a file that must be a regular one. Another sort could keep us waiting for ever.
+fn open_regular(path: &Path) -> Result<(File, fs::Metadata)> {
+    let cannot_open = |e| Error::io("it cannot be opened", e);
+    let file =
+        fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(cannot_open)?;
+    let metadata = file.metadata().map_err(cannot_open)?;
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => Err(Error::plugin("it is not a regular file")),
     }
 }
 
@@ -346,8 +367,8 @@ fn refusal(error: NoteError) -> Error {
     }
 }
 
-/// The manifest's bytes and the note's flags, from note, sidecar or both.
-fn reconcile(note: Option<Note>, sidecar: Option<Vec<u8>>, host: &Version) -> Result<(Vec<u8>, u32)> {
+/// The manifest's bytes, from note, sidecar or both.
+fn reconcile(note: Option<Note>, sidecar: Option<Vec<u8>>, host: &Version) -> Result<Vec<u8>> {
     match (note, sidecar) {
         (Some(note), _) if note.abi_major != ABI_MAJOR => {
             let message = format!(
@@ -360,8 +381,8 @@ fn reconcile(note: Option<Note>, sidecar: Option<Vec<u8>>, host: &Version) -> Re
             Err(Error::plugin("its note and the manifest beside it differ")
                 .hint("Remove the manifest beside it, or rebuild the plugin."))
         }
-        (Some(note), _) => Ok((note.manifest, note.flags)),
-        (None, Some(sidecar)) => Ok((sidecar, 0)),
+        (Some(note), _) => Ok(note.manifest),
+        (None, Some(sidecar)) => Ok(sidecar),
         (None, None) => Err(refusal(NoteError::Missing)),
     }
 }

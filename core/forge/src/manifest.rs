@@ -156,17 +156,22 @@ fn check_component(role: Role, component: &Component) -> Result<()> {
         check_option(option)
             .map_err(|message| Error::plugin(format!("option \"{}\" {message}", option.name)))?;
     }
-    for option in &component.options {
-        if let Some(other) =
-            option.conflicts.iter().chain(&option.needs).find(|other| !names.contains(&other.as_str()))
-        {
-            return Err(Error::plugin(format!(
-                "option \"{}\" refers to \"{other}\", which does not exist",
-                option.name
-            )));
+    check_references(&component.options)?;
+    check_positionals(role, &component.options)
+}
+
+/// Options refer to each other by their names, not aliases, and never to themselves.
+fn check_references(options: &[OptionSpec]) -> Result<()> {
+    for option in options {
+        for other in option.conflicts.iter().chain(&option.needs) {
+            if *other == option.name || !options.iter().any(|option| option.name == *other) {
+                let message =
+                    format!("option \"{}\" refers to \"{other}\", which is no other option", option.name);
+                return Err(Error::plugin(message));
+            }
         }
     }
-    check_positionals(&component.options)
+    Ok(())
 }
 
 fn check_option(option: &OptionSpec) -> Result<(), String> {
@@ -190,14 +195,27 @@ fn check_option(option: &OptionSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Only the last positional may take several values or be left out before others: clap's rule, told early.
-fn check_positionals(options: &[OptionSpec]) -> Result<()> {
+/// What stands where must be told by counting: only the last can be several,
+/// and none that must be given can follow one that need not.
+fn check_positionals(role: Role, options: &[OptionSpec]) -> Result<()> {
     let positionals: Vec<_> = options.iter().filter(|option| option.positional).collect();
-    let Some((_, before)) = positionals.split_last() else { return Ok(()) };
-    match before.iter().find(|option| option.is_list()) {
-        Some(option) => {
-            Err(Error::plugin(format!("only the last positional can be repeated, not \"{}\"", option.name)))
-        }
+    let Some((last, before)) = positionals.split_last() else { return Ok(()) };
+    if role == Role::Output {
+        let message =
+            format!("\"{}\" is positional, but the positionals of an output are root filesystems", last.name);
+        return Err(Error::plugin(message));
+    }
+    if let Some(option) = before.iter().find(|option| option.is_list()) {
+        return Err(Error::plugin(format!(
+            "only the last positional can be repeated, not \"{}\"",
+            option.name
+        )));
+    }
+    match positionals.windows(2).find(|pair| !pair[0].required && pair[1].required) {
+        Some(pair) => Err(Error::plugin(format!(
+            "positional \"{}\" must be given, but \"{}\" before it need not",
+            pair[1].name, pair[0].name
+        ))),
         None => Ok(()),
     }
 }
@@ -258,6 +276,11 @@ mod tests {
             ("default = \"3\"", "default = \"three\""),
             ("default = \"3\"", "default = \"3\"\nrequired = true"),
             ("default = \"3\"", "conflicts = [\"nothing\"]"),
+            ("default = \"3\"", "needs = [\"depth\"]"),
+            (
+                "default = \"3\"",
+                "positional = true\nhelp = \"\"\n[[source.option]]\nname = \"b\"\npositional = true\nrequired = true",
+            ),
             ("type = \"int\"", "type = \"bool\""),
             ("[[source]]", "[[output]]"),
         ];

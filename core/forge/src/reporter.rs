@@ -12,6 +12,8 @@ pub trait Reporter: Send + Sync {
     fn phase(&self, name: &str);
     /// How far it is; `total` is 0 where that is not known.
     fn progress(&self, done: u64, total: u64, unit: &str);
+    /// The work is over: what shows that it goes on should go away.
+    fn finish(&self) {}
 }
 
 /// Tells nobody.

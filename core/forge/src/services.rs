@@ -21,17 +21,18 @@ pub const SERVICES: &[&str] = &[service::HOST_INFO, service::FILE_TEMP, service:
 /// An answer and the files that go along with it.
 pub(crate) type Answer = (Value, Attachments);
 
-/// Answers a call; `None` where there is no such service.
+/// Answers a call; `None` where there is no such service. `check` may stop one that takes long.
 pub(crate) fn answer(
     forge: &Forge,
     method: &str,
     params: Value,
     files: Vec<OwnedFd>,
+    check: &mut dyn FnMut() -> Result<()>,
 ) -> Option<Result<Answer>> {
     Some(match method {
         service::HOST_INFO => host_info(forge),
         service::FILE_TEMP => file_temp(forge),
-        service::FILE_DIGEST => file_digest(forge, params, files),
+        service::FILE_DIGEST => file_digest(params, files, check),
         _ => return None,
     })
 }
@@ -53,12 +54,12 @@ fn file_temp(forge: &Forge) -> Result<Answer> {
     encode(FileAnswer { file: files.add(file) }, files)
 }
 
-fn file_digest(forge: &Forge, params: Value, files: Vec<OwnedFd>) -> Result<Answer> {
+fn file_digest(params: Value, files: Vec<OwnedFd>, check: &mut dyn FnMut() -> Result<()>) -> Result<Answer> {
     let params: FileAnswer = serde_json::from_value(params)
         .map_err(|e| Error::usage("the parameters of \"file.digest\" are wrong").because(&e))?;
     let file = usize::try_from(params.file.fd).ok().and_then(|index| files.into_iter().nth(index));
     let file = File::from(file.ok_or_else(|| Error::usage("no file came with \"file.digest\""))?);
-    let (digest, size) = digest_of(&file, &mut || forge.cancel.check())?;
+    let (digest, size) = digest_of(&file, check)?;
     encode(FileDigest { digest: digest.to_string(), size }, Attachments::new())
 }
 

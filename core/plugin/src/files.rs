@@ -57,20 +57,19 @@ pub(crate) fn from_frame(value: &mut Value, files: Vec<OwnedFd>) -> Result<()> {
 }
 
 /// Borrows descriptors by their numbers, if they are open.
-pub(crate) fn borrow<'a>(numbers: &[i32]) -> Result<Vec<BorrowedFd<'a>>> {
-    numbers
-        .iter()
-        .map(|&number| {
-            if number < 0 {
-                return Err(no_such_file(number.into()));
-            }
-            // SAFETY: the number came over the plugin boundary as that of an open
-            // descriptor of this process, which its owner keeps open during the
-            // call; whether it is open at all is checked before it is used.
-            let file = unsafe { BorrowedFd::borrow_raw(number) };
-            rustix::io::fcntl_getfd(file).map(|_| file).map_err(|_| no_such_file(number.into()))
-        })
-        .collect()
+///
+/// # Safety
+/// Their owners must keep them open while what is returned is used.
+pub(crate) unsafe fn borrow<'a>(numbers: &[i32]) -> Result<Vec<BorrowedFd<'a>>> {
+    let borrow = |&number: &i32| {
+        if number < 0 {
+            return Err(no_such_file(number.into()));
+        }
+        // SAFETY: the caller's promise; whether it is open at all is checked before it is used.
+        let file = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_getfd(file).map(|_| file).map_err(|_| no_such_file(number.into()))
+    };
+    numbers.iter().map(borrow).collect()
 }
 
 fn no_such_file(number: i64) -> Error {
@@ -89,6 +88,7 @@ mod tests {
         assert_eq!(to_frame(&mut value).unwrap(), [7, 9]);
         assert_eq!(value, json!({"a": {"$fd": 0}, "b": [{"path": "/x", "file": {"$fd": 1}}], "$fd": 3}));
         assert!(from_frame(&mut value, Vec::new()).is_err(), "files that did not come");
-        assert!(borrow(&[-1]).is_err() && borrow(&[9999]).is_err(), "files that are not open");
+        // SAFETY: neither is open, and nothing is done with them.
+        unsafe { assert!(borrow(&[-1]).is_err() && borrow(&[9999]).is_err(), "files that are not open") };
     }
 }

@@ -53,7 +53,8 @@ pub unsafe fn serve_on(socket: OwnedFd, receiver: Receiver, table: *const Plugin
     // SAFETY: the caller's promise.
     let invoke = unsafe { abi::plugin_invoke(table) };
     let invoke = invoke.ok_or_else(|| io::Error::other("the plugin's table has no invoke"))?;
-    let wire = Wire::new(socket);
+    // A thread that the plugin leaves behind may still hold its table when this returns.
+    let wire: &'static Wire = Box::leak(Box::new(Wire::new(socket)));
     let (calls, queue) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| wire.receive_all(receiver, calls));
@@ -183,7 +184,9 @@ impl Wire {
     }
 
     fn send(&self, kind: Kind, id: u32, payload: &[u8], files: &[i32]) -> Result<()> {
-        let files = borrow(files)?;
+        // SAFETY: the numbers came over the plugin boundary just now, as those of
+        // descriptors that the plugin keeps open during the call.
+        let files = unsafe { borrow(files)? };
         let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         frame::send(&self.socket, kind, id, payload, &files)
             .map_err(|e| Error::plugin("cannot send to the host").because(&e))

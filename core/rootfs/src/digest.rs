@@ -54,7 +54,7 @@ impl FromStr for Digest {
         if hex.len() != 2 * bytes.len() {
             return Err(error());
         }
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_chunks::<2>().0) {
             let (high, low) = nibble(pair[0]).zip(nibble(pair[1])).ok_or_else(error)?;
             *byte = high << 4 | low;
         }

@@ -117,10 +117,13 @@ fn read(directory: &File, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
+/// Where the host itself keeps what is being made does not count.
 fn is_empty(directory: &File) -> Result<bool> {
     let reading = |e: Errno| Error::new(ErrorKind::Io, "cannot list the directory that -o names").because(&e);
     for entry in Dir::read_from(directory).map_err(reading)? {
-        if !matches!(entry.map_err(reading)?.file_name().to_bytes(), b"." | b"..") {
+        let entry = entry.map_err(reading)?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !name.starts_with(b".ctr-forge-") {
             return Ok(false);
         }
     }

@@ -104,7 +104,6 @@ fn make_directory(parent: impl AsFd, name: &str) -> Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write as _;
     use std::os::unix::fs::symlink;
     use std::path::Path;
 

@@ -92,6 +92,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;
+    session.forge.reporter.finish();
     if session.json && request.target.as_os_str() != "-" {
         let result = json!({ "path": published.target, "id": published.report.id });
         terminal::print(&format!("{result}\n"))?;

@@ -51,6 +51,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     let word = matches.get_one::<String>("plugin-file").map(String::as_str).unwrap_or_default();
     let plugin = find(session, word)?;
     let with = given(matches)?;
+    check_names(&plugin, &with)?;
     let options = |component: &Component| {
         Options::parse(component, |option| with.get(option.name.as_str()).cloned().unwrap_or_default())
     };
@@ -62,7 +63,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
             let _ = terminal::print(&line(check));
         }
     };
-    let checks = conformance::test(&session.forge, &plugin, options, limits, &mut tell);
+    let checks = conformance::test(&session.forge, &plugin, options, limits, &mut tell)?;
     let count = |wanted: fn(&Outcome) -> bool| checks.iter().filter(|check| wanted(&check.outcome)).count();
     let passed = count(|outcome| *outcome == Outcome::Passed);
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
@@ -89,7 +90,7 @@ fn line(check: &Check) -> String {
 
 /// The plugin at a path, or found by name.
 fn find(session: &Session, word: &str) -> Result<Plugin> {
-    if !Path::new(word).exists() {
+    if !word.contains('/') && !Path::new(word).is_file() {
         let found = session.catalog.plugins.iter().find(|plugin| plugin.manifest.name == word);
         return found.cloned().ok_or_else(|| {
             Error::usage(format!("there is no file and no plugin \"{}\"", word.escape_debug()))
@@ -103,6 +104,19 @@ fn find(session: &Session, word: &str) -> Result<Plugin> {
     }
     let plugin = catalog.plugins.into_iter().next();
     plugin.ok_or_else(|| Error::plugin(format!("{word} is no plugin")))
+}
+
+fn check_names(plugin: &Plugin, with: &BTreeMap<&str, Vec<OsString>>) -> Result<()> {
+    let components = plugin.manifest.sources.iter().chain(&plugin.manifest.outputs);
+    let known: Vec<_> =
+        components.flat_map(|component| &component.options).map(|option| option.name.as_str()).collect();
+    let Some(unknown) = with.keys().find(|name| !known.contains(name)) else { return Ok(()) };
+    let error =
+        Error::usage(format!("the plugin has no option \"{}\"", unknown.escape_debug())).option("with");
+    Err(match ctr_forge_core::suggest(unknown, known) {
+        Some(near) => error.hint(format!("Did you mean \"{near}\"?")),
+        None => error,
+    })
 }
 
 fn given(matches: &ArgMatches) -> Result<BTreeMap<&str, Vec<OsString>>> {

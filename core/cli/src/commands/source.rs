@@ -1,16 +1,16 @@
 //! `ctr-forge source SOURCE`: makes a root filesystem.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
-use ctr_forge_core::destination::StagedFile;
+use ctr_forge_core::destination::{StagedFile, refuse_inputs};
 use ctr_forge_core::discovery::Plugin;
 use ctr_forge_core::image;
 use ctr_forge_core::ops::{self, Report, Sink, SourceRequest};
-use ctr_forge_plugin::{Error, Result, Role};
+use ctr_forge_plugin::{Error, ErrorKind, Result, Role};
 use ctr_forge_rootfs::Exclude;
 
 use crate::cli::Session;
@@ -53,8 +53,13 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     });
     let (plugin, request, place) = prepared?;
     let report = ops::source(&session.forge, plugin, &request)?;
+    let report = text_of(&report)?;
     if let Some(place) = place {
-        write_report(&report, place)?;
+        place.file().write_all(report.as_bytes()).map_err(|e| Error::io("cannot write the report", e))?;
+        place.publish()?;
+    }
+    if session.json && !to_stdout {
+        terminal::print(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -78,7 +83,11 @@ fn prepare<'a>(
         exclude: Exclude::new(patterns).map_err(|e| Error::usage(e.to_string()).option("exclude-path"))?,
         sink,
     };
-    let place = matches.get_one::<PathBuf>("report").map(|path| StagedFile::new(path)).transpose()?;
+    let report = matches.get_one::<PathBuf>("report");
+    if let (Sink::File(output), Some(report)) = (&request.sink, report) {
+        refuse_inputs(report, [output])?;
+    }
+    let place = report.map(|path| StagedFile::new(path)).transpose()?;
     Ok((plugin, request, place))
 }
 
@@ -103,12 +112,8 @@ fn sink(path: Option<&PathBuf>) -> Result<Sink> {
     }
 }
 
-fn write_report(report: &Report, place: StagedFile) -> Result<()> {
-    use std::io::Write;
-    let mut text = serde_json::to_string_pretty(report).map_err(|e| {
-        Error::new(ctr_forge_plugin::ErrorKind::Internal, "cannot encode the report").because(&e)
-    })?;
-    text.push('\n');
-    place.file().write_all(text.as_bytes()).map_err(|e| Error::io("cannot write the report", e))?;
-    place.publish()
+fn text_of(report: &Report) -> Result<String> {
+    let text = serde_json::to_string_pretty(report);
+    text.map(|text| text + "\n")
+        .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode the report").because(&e))
 }

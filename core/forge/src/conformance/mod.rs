@@ -80,15 +80,20 @@ pub fn test(
     options: impl Fn(&Component) -> Result<Options>,
     limits: Limits,
     tell: &mut dyn FnMut(&Check),
-) -> Vec<Check> {
+) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for role in [Role::Source, Role::Output] {
         for component in plugin.manifest.components(role) {
             let mut add = |name: &str, outcome: Outcome| {
+                // What a job that was stopped did says nothing of the plugin.
+                if forge.cancel.times() > 0 {
+                    return;
+                }
                 let check = Check { name: format!("{} {}: {name}", role.name(), component.id), outcome };
                 tell(&check);
                 checks.push(check);
             };
+            forge.cancel.check()?;
             let options = match options(component) {
                 Ok(options) => options,
                 Err(error) => {
@@ -104,12 +109,13 @@ pub fn test(
             }
         }
     }
-    checks
+    forge.cancel.check()?;
+    Ok(checks)
 }
 
 impl<'a> Subject<'a> {
     fn job(&self) -> Result<Job<'a>> {
-        let mut job = Job::start(self.forge, self.plugin, self.component.needs.network)?;
+        let mut job = Job::start(self.forge, self.plugin, self.component)?;
         job.set_deadline(Some(self.limits.call));
         Ok(job)
     }

@@ -4,9 +4,11 @@ mod output;
 mod source;
 
 use std::error::Error as StdError;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 
-use ctr_forge_plugin::{Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
+use ctr_forge_plugin::{Component, Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
+use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 
 pub(crate) use output::output_traced;
@@ -31,6 +33,24 @@ pub(crate) fn request<T>(
     Request { protocol: PROTOCOL, role, component: component.to_owned(), options, context, target }
 }
 
+/// An error if a program that the component needs is not installed.
+pub(crate) fn require_tools(forge: &Forge, component: &Component) -> Result<()> {
+    let path = forge.worker_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+    let directories: Vec<_> = std::env::split_paths(&path.unwrap_or_default()).collect();
+    let is_there = |tool: &String| directories.iter().any(|directory| directory.join(tool).is_file());
+    match component.needs.tools.iter().find(|tool| !is_there(tool)) {
+        None => Ok(()),
+        Some(tool) => {
+            let message = format!(
+                "\"{}\" needs the program \"{}\", which is not on PATH",
+                component.id,
+                tool.escape_debug()
+            );
+            Err(Error::new(ErrorKind::MissingTool, message).hint("Install it and try again."))
+        }
+    }
+}
+
 /// An error of the rootfs crate as people see it: its kind is told by what lies at its root.
 pub(crate) fn because(what: impl Into<String>, error: &(dyn StdError + 'static)) -> Error {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
@@ -53,6 +73,46 @@ pub(crate) fn report_faults(forge: &Forge, plugin: &Plugin, faults: &[Fault]) {
                 plugin.manifest.name
             );
             forge.reporter.warning(&message, None);
+        }
+    }
+}
+
+/// The last second that RFC 3339 can write, and so the last that an image can be dated: 9999-12-31T23:59:59Z.
+const LATEST: i64 = 253_402_300_799;
+
+/// A date that came with data, as one that an image can have.
+pub(crate) fn possible_date(date: i64) -> i64 {
+    date.clamp(0, LATEST)
+}
+
+/// A reader that fails as soon as the user wants the work to end, even while it waits for a pipe.
+#[derive(Debug)]
+pub(crate) struct CancellableFile<'a> {
+    file: File,
+    cancel: &'a Cancel,
+}
+
+impl<'a> CancellableFile<'a> {
+    pub(crate) fn new(file: File, cancel: &'a Cancel) -> Self {
+        Self { file, cancel }
+    }
+}
+
+impl Read for CancellableFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.file, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.cancel.readable(), PollFlags::IN),
+            ];
+            match rustix::event::poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.cancel.check().map_err(io::Error::other)?;
+            if !fds[0].revents().is_empty() {
+                return self.file.read(buffer);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! becomes visible only when all has succeeded.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,16 +20,17 @@ use ctr_forge_rootfs::{
     Walk, Writer, write_layer,
 };
 
-use super::{Cancellable, because, report_faults, request, unless_cancelled};
-use crate::destination::{StagedDirectory, StagedFile};
+use super::{
+    Cancellable, CancellableFile, because, possible_date, report_faults, request, require_tools,
+    unless_cancelled,
+};
+use crate::destination::{StagedDirectory, StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
 use crate::image::ImageWords;
 use crate::options::{Files, Options};
 use crate::worker::{Job, Trace};
 use crate::{Attachments, Forge};
 
-/// The last second that RFC 3339 can write: 9999-12-31T23:59:59Z.
-const LATEST: i64 = 253_402_300_799;
 /// Bytes read at a time.
 const BUFFER: usize = 1 << 20;
 
@@ -84,10 +85,11 @@ pub(crate) fn output_traced(
     let component = plugin.component(Role::Output, &asked.component).ok_or_else(|| {
         Error::usage(format!("plugin \"{}\" has no output \"{}\"", plugin.manifest.name, asked.component))
     })?;
+    require_tools(forge, component)?;
     check_inputs(asked)?;
     // Before the long work: words that are wrong, a place that cannot be written.
     asked.image.check(0)?;
-    let place = Place::new(component, &asked.target)?;
+    let place = Place::new(forge, component, &asked.target)?;
     let form = layer_form(component)?;
     let layers = asked.inputs.iter().map(|input| make_layer(forge, asked, input, form));
     let layers = layers.collect::<Result<Vec<_>>>()?;
@@ -98,9 +100,9 @@ pub(crate) fn output_traced(
     let arch =
         image.variant.as_ref().map_or(image.arch.clone(), |variant| format!("{}/{variant}", image.arch));
     let layers = layers.into_iter().map(|layer| layer.attach(&mut files)).collect();
-    let target = PackageTarget { image, layers, destination: place.attach(&mut files)? };
+    let target = PackageTarget { image, layers, destination: place.attach(forge, &mut files)? };
     let options = asked.options.to_request(Files::Opened, &mut files)?;
-    let mut job = Job::start(forge, plugin, component.needs.network)?;
+    let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
     let message = request(forge, Role::Output, &asked.component, &arch, options, target);
     let report: OutputReport = job.call(method::PACKAGE, message, files)?;
@@ -132,7 +134,7 @@ enum Place {
 }
 
 impl Place {
-    fn new(component: &Component, target: &Path) -> Result<Self> {
+    fn new(forge: &Forge, component: &Component, target: &Path) -> Result<Self> {
         let stdout = target.as_os_str() == "-";
         match component.writes {
             Writes::Directory if stdout => Err(Error::usage(format!(
@@ -141,21 +143,23 @@ impl Place {
             ))
             .hint("Name a directory with -o.")),
             Writes::Directory => StagedDirectory::new(target).map(Self::Directory),
-            Writes::File if stdout => tempfile::tempfile()
-                .map(Self::Stdout)
-                .map_err(|e| Error::io("cannot make a temporary file", e)),
+            Writes::File if stdout => temporary_file(forge).map(Self::Stdout),
             Writes::File => StagedFile::new(target).map(Self::File),
         }
     }
 
-    fn attach(&self, files: &mut Attachments) -> Result<Destination> {
+    fn attach(&self, forge: &Forge, files: &mut Attachments) -> Result<Destination> {
+        let mut waiting = || {
+            forge.reporter.phase("Waiting for another process that writes there");
+            forge.cancel.check()
+        };
         let clone = |file: &File| file.try_clone().map_err(|e| Error::io("cannot pass a file on", e));
         Ok(match self {
             Place::File(staged) => Destination::File { file: files.add(clone(staged.file())?) },
             Place::Stdout(file) => Destination::File { file: files.add(clone(file)?) },
             Place::Directory(staged) => Destination::Directory {
                 directory: files.add(staged.open()?),
-                existing: staged.existing()?.map(|existing| files.add(existing)),
+                existing: staged.existing(&mut waiting)?.map(|existing| files.add(existing)),
             },
         })
     }
@@ -175,19 +179,20 @@ impl Place {
     }
 }
 
-/// Refuses to write over what is being read.
+fn temporary_file(forge: &Forge) -> Result<File> {
+    let place = forge.temp_dir.display();
+    tempfile::tempfile_in(&forge.temp_dir)
+        .map_err(|e| Error::io(format!("cannot make a temporary file in {place}"), e))
+}
+
 fn check_inputs(asked: &OutputRequest) -> Result<()> {
     if asked.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
         return Err(Error::usage("standard input (\"-\") can be named only once"));
     }
-    let Ok(target) = asked.target.canonicalize() else { return Ok(()) };
-    for input in &asked.inputs {
-        if input.canonicalize().is_ok_and(|input| target.starts_with(&input) || input.starts_with(&target)) {
-            let message = format!("{} is an input and would be written over", input.display());
-            return Err(Error::usage(message).hint("Name another place with -o.").option("output"));
-        }
+    if asked.target.as_os_str() == "-" {
+        return Ok(());
     }
-    Ok(())
+    refuse_inputs(&asked.target, asked.inputs.iter().chain(asked.options.paths()))
 }
 
 fn layer_form(component: &Component) -> Result<LayerForm> {
@@ -200,14 +205,13 @@ fn make_layer(forge: &Forge, asked: &OutputRequest, input: &Path, form: LayerFor
     forge.reporter.phase(&format!("Reading {name}"));
     let mut tree = read_input(forge, asked, input, &name)?;
     // Dates that came with the entries are part of them: a tar's, or a folder's where they are kept.
-    let newest = tree.newest().unwrap_or(0).clamp(0, LATEST);
+    let newest = possible_date(tree.newest().unwrap_or(0));
     tree.normalise(forge.epoch.unwrap_or(newest)).map_err(|e| because(format!("cannot use {name}"), &e))?;
     for warning in tree.take_warnings() {
         forge.reporter.warning(&format!("{name}: {warning}"), None);
     }
     forge.reporter.phase(&format!("Packing {name}"));
-    let file = tempfile::tempfile_in(&forge.temp_dir)
-        .map_err(|e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e))?;
+    let file = temporary_file(forge)?;
     let options = LayerOptions {
         compression: match form {
             LayerForm::Tar => Compression::None,
@@ -258,7 +262,8 @@ fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) ->
         let plain = Attributes::Plain { mtime: TOUCHED };
         let attributes = if asked.preserve { Attributes::Preserve } else { plain };
         let walk = Walk { attributes, one_file_system: false };
-        tree.read_directory(input, &walk).map_err(|e| because(format!("cannot read {name}"), &e))?;
+        let read = tree.read_directory(input, &walk, &mut || forge.cancel.times() == 0);
+        read.map_err(|e| unless_cancelled(forge, because(format!("cannot read {name}"), &e)))?;
         return Ok(tree);
     }
     read_tar(forge, &mut tree, File::open(input).map_err(cannot_read)?, name)?;
@@ -266,22 +271,10 @@ fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) ->
 }
 
 fn read_tar(forge: &Forge, tree: &mut Tree, file: File, name: &str) -> Result<()> {
-    let decoder = Decoder::new(CancellableRead { forge, inner: BufReader::with_capacity(BUFFER, file) })
+    let decoder = Decoder::new(BufReader::with_capacity(BUFFER, CancellableFile::new(file, &forge.cancel)))
         .map_err(|e| unless_cancelled(forge, Error::io(format!("cannot read {name}"), e)))?;
     let mut reader = Reader::new(decoder);
     tree.read_tar(&mut reader).map_err(|e| {
         unless_cancelled(forge, because(format!("{name} is not a root filesystem that can be used"), &e))
     })
-}
-
-struct CancellableRead<'a, R> {
-    forge: &'a Forge,
-    inner: R,
-}
-
-impl<R: Read> Read for CancellableRead<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.forge.cancel.check().map_err(io::Error::other)?;
-        self.inner.read(buffer)
-    }
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ctr_forge_plugin::message::method;
@@ -15,8 +16,10 @@ use ctr_forge_plugin::{BuildTarget, Component, Duplicates, Error, Resolved, Resu
 use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
 use serde::{Deserialize, Serialize};
 
-use super::{Cancellable, because, joined, report_faults, request, unless_cancelled};
-use crate::destination::StagedFile;
+use super::{
+    Cancellable, because, joined, possible_date, report_faults, request, require_tools, unless_cancelled,
+};
+use crate::destination::{StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
 use crate::options::{Files, Options};
 use crate::worker::{Job, Trace};
@@ -79,6 +82,7 @@ pub struct Report {
 pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<Report> {
     match &request.sink {
         Sink::File(path) => {
+            refuse_inputs(path, request.options.paths())?;
             // Made first: a place that cannot be written should be known before the work.
             let staged = StagedFile::new(path)?;
             let (report, tree) = build(forge, plugin, request)?;
@@ -160,13 +164,15 @@ fn build_traced(
     let component = plugin.component(Role::Source, &request.component).ok_or_else(|| {
         Error::usage(format!("plugin \"{}\" has no source \"{}\"", plugin.manifest.name, request.component))
     })?;
-    let mut job = Job::start(forge, plugin, component.needs.network)?;
+    require_tools(forge, component)?;
+    let tree = empty_tree(forge, component.duplicates)?;
+    let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
     let isolation = isolation(component, &job);
     let resolved = resolve(forge, &mut job, request)?;
-    let (build, mut tree, trace) = run_build(forge, job, request, resolved, component.duplicates)?;
+    let (build, mut tree, trace) = run_build(forge, job, request, resolved, tree)?;
 
-    let epoch = forge.epoch.or(build.epoch).unwrap_or(0);
+    let epoch = forge.epoch.unwrap_or_else(|| possible_date(build.epoch.unwrap_or(0)));
     tree.normalise(epoch).map_err(|e| because(bad_stream(plugin), &e))?;
     if !request.exclude.is_empty() {
         let kept = tree.retain(|path| !request.exclude.excludes(path));
@@ -217,21 +223,22 @@ fn run_build(
     mut job: Job<'_>,
     request: &SourceRequest,
     resolved: Resolved,
-    duplicates: Duplicates,
+    tree: Tree,
 ) -> Result<(SourceReport, Tree, Trace)> {
     let plugin = job.plugin();
     let (stream, theirs) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
     // Fewer switches between the two, where the kernel grants it.
     let _ = rustix::pipe::fcntl_setpipe_size(&stream, BUFFER);
+    let refused = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let reader = scope.spawn(move || read_stream(forge, stream, duplicates));
+        let reader = scope.spawn(move || read_stream(stream, tree, refused));
         let mut files = Attachments::new();
         let target = BuildTarget { lock: resolved.lock, rootfs: files.add(theirs) };
         let options = request.options.to_request(Files::Opened, &mut files);
         let sent = options.and_then(|options| {
             job.send_call(method::BUILD, message(forge, request, options, target), files)
         });
-        let answer: Result<SourceReport> = sent.and_then(|id| job.wait(id, method::BUILD));
+        let answer: Result<SourceReport> = sent.and_then(|id| job.wait_unless(id, method::BUILD, refused));
         // The worker ends before its stream is judged: whatever held the pipe open is gone then.
         let trace = match &answer {
             Ok(_) => job.finish()?,
@@ -262,22 +269,27 @@ struct Refusal {
     at_end: bool,
 }
 
-fn read_stream(forge: &Forge, stream: PipeReader, duplicates: Duplicates) -> Result<Tree, Refusal> {
+fn empty_tree(forge: &Forge, duplicates: Duplicates) -> Result<Tree> {
     let duplicates = match duplicates {
         Duplicates::Refuse => ctr_forge_rootfs::Duplicates::Refuse,
         Duplicates::LastWins => ctr_forge_rootfs::Duplicates::LastWins,
     };
-    let cannot_spool =
-        |e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e);
-    let mut tree = Tree::new_in(&forge.temp_dir, duplicates)
-        .map_err(|e| Refusal { error: cannot_spool(e), at_end: false })?;
+    let place = forge.temp_dir.display();
+    Tree::new_in(&forge.temp_dir, duplicates)
+        .map_err(|e| Error::io(format!("cannot make a temporary file in {place}"), io::Error::from(e.kind())))
+}
+
+fn read_stream(stream: PipeReader, mut tree: Tree, refused: &AtomicBool) -> Result<Tree, Refusal> {
     let mut stream = WatchEnd { stream, ended: false };
     let mut reader = Reader::new(io::BufReader::with_capacity(BUFFER, &mut stream));
     let outcome = tree.read_tar(&mut reader);
     drop(reader);
     match outcome {
         Ok(()) => Ok(tree),
-        Err(error) => Err(Refusal { error: because("its stream is refused", &error), at_end: stream.ended }),
+        Err(error) => {
+            refused.store(!stream.ended, Ordering::Release);
+            Err(Refusal { error: because("its stream is refused", &error), at_end: stream.ended })
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use rustix::fs::OFlags;
 
 /// Lines kept for an error report.
 const TAIL: usize = 20;
+/// Lines taken from a worker that is ending that are passed on.
+const MAX_KEPT: usize = 1000;
 /// Longest line kept, in bytes; a longer one is cut into several.
 const MAX_LINE: usize = 4096;
 
@@ -16,13 +18,20 @@ pub(super) struct Capture {
     pipe: Option<OwnedFd>,
     partial: Vec<u8>,
     tail: VecDeque<String>,
+    /// Lines taken while nobody could be told.
+    kept: Vec<String>,
 }
 
 impl Capture {
     pub(super) fn new(pipe: OwnedFd) -> Self {
         // A grandchild may hold the other end for ever, so reading must never wait.
         let nonblocking = rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK).is_ok();
-        Self { pipe: nonblocking.then_some(pipe), partial: Vec::new(), tail: VecDeque::new() }
+        Self {
+            pipe: nonblocking.then_some(pipe),
+            partial: Vec::new(),
+            tail: VecDeque::new(),
+            kept: Vec::new(),
+        }
     }
 
     pub(super) fn pipe(&self) -> Option<&OwnedFd> {
@@ -42,9 +51,16 @@ impl Capture {
         }
     }
 
+    /// Takes one piece of what is there, to be returned by [`Capture::drain`].
+    pub(super) fn keep(&mut self) {
+        let lines = self.read();
+        let room = MAX_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(lines.into_iter().take(room));
+    }
+
     /// Takes all that is there, up to a bound, and the unfinished line.
     pub(super) fn drain(&mut self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let mut lines = std::mem::take(&mut self.kept);
         for _ in 0..64 {
             let before = self.partial.len();
             let more = self.read();

@@ -86,23 +86,34 @@ fn drop_what_is_not_needed(start: &Start) -> Result<Started> {
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::process::chdir("/").map_err(cannot)?;
-    let not_isolated = if start.network { None } else { isolate().err().map(|error| error.to_string()) };
+    let not_isolated = if start.network { None } else { isolate(start.reads_files)? };
     Ok(Started { not_isolated })
 }
 
-/// Leaves the network: alone where privileges allow, else in a user namespace of its own.
-fn isolate() -> io::Result<()> {
+/// Leaves the network: alone where privileges allow, else in a user namespace
+/// of its own. Returns why neither can be had.
+fn isolate(reads_files: bool) -> Result<Option<String>> {
     // SAFETY: a network namespace does not touch the descriptors or memory of this process.
-    if unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.is_ok() {
-        return Ok(());
+    let Err(error) = (unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }) else {
+        return Ok(None);
+    };
+    if reads_files {
+        // Inside one, files of others would seem to belong to nobody.
+        return Ok(Some(format!("{error}, and in a user namespace it could not see whose files are whose")));
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     // SAFETY: as above; the process has one thread, as the kernel demands.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNET) }?;
-    // The ids stay what they are: what the user may read, the plugin may.
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+    let left = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNET) };
+    if let Err(error) = left {
+        return Ok(Some(error.to_string()));
+    }
+    // The ids stay what they are: what the user may read, the plugin may. There
+    // is no way back from here, so a failure is one.
+    fs::write("/proc/self/setgroups", "deny")
+        .and_then(|()| fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")))
+        .and_then(|()| fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")))
+        .map(|()| None)
+        .map_err(|e| Error::io("cannot set up the worker's user namespace", e))
 }
 
 fn answer(socket: &OwnedFd, result: Result<Started>) -> Result<()> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ctr_forge_plugin::frame::{Frame, Kind, Outbox, Receiver};
-use ctr_forge_plugin::{Error, ErrorKind, Event, Level, Result};
+use ctr_forge_plugin::{Component, Error, ErrorKind, Event, Level, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde::Serialize;
@@ -21,8 +22,15 @@ use crate::{Attachments, Forge, services};
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 /// How long it has after SIGTERM, and a worker after its last answer.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
-/// Answers that a plugin may leave unread before it is no longer listened to.
-const MAX_UNREAD: usize = 64;
+/// What the answers that a plugin leaves unread may cost before it is no longer
+/// listened to, in bytes.
+const MAX_UNREAD: usize = 1 << 20;
+/// Most causes, and most hints, of a plugin's error that are shown.
+const MAX_TEXTS: usize = 20;
+/// How often a wait looks at clocks and flags that wake nobody.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// Faults of one job that are kept.
+const MAX_FAULTS: usize = 100;
 /// Longest text of a plugin that is shown, in characters.
 const MAX_TEXT: usize = 4096;
 /// Events shown of one job; what comes beyond is counted. A plugin that floods
@@ -42,6 +50,8 @@ pub struct Job<'a> {
     cancel: Option<(Cancelling, Instant)>,
     /// When a call must be answered, if it must.
     deadline: Option<Duration>,
+    /// When the call that is awaited must be.
+    end: Option<Instant>,
     panic: Option<String>,
     /// The last progress of this phase.
     progress: u64,
@@ -85,9 +95,11 @@ pub enum Fault {
 }
 
 impl<'a> Job<'a> {
-    /// Starts a worker with `plugin` in it. `network` says whether the job may open connections.
-    pub fn start(forge: &'a Forge, plugin: &'a Plugin, network: bool) -> Result<Self> {
-        let process = Process::start(forge, plugin, network)
+    /// Starts a worker with `plugin` in it, which keeps what a job of `component` needs.
+    ///
+    /// One at a time in a process: what a job leaves behind is told by whose child it has become.
+    pub fn start(forge: &'a Forge, plugin: &'a Plugin, component: &Component) -> Result<Self> {
+        let process = Process::start(forge, plugin, component)
             .map_err(|error| error.context(format!("cannot run plugin \"{}\"", plugin.manifest.name)))?;
         let mut job = Self {
             forge,
@@ -98,17 +110,25 @@ impl<'a> Job<'a> {
             next_id: 1,
             cancel: None,
             deadline: None,
+            end: None,
             panic: None,
             progress: 0,
             trace: Trace::default(),
             not_isolated: None,
         };
-        let started = job.wait_for(0, "start").and_then(|frame| job.decode(frame, "start"));
+        let started =
+            job.wait_for(0, "start", &AtomicBool::new(false)).and_then(|frame| job.decode(frame, "start"));
         let started: Option<Started> = started.map_err(|error| {
             let name = &plugin.manifest.name;
             error.context(format!("plugin \"{name}\" ({}) cannot be used", plugin.place()))
         })?;
         job.not_isolated = started.unwrap_or_default().not_isolated;
+        if let Some(reason) = &job.not_isolated {
+            forge.reporter.log(
+                Level::Info,
+                &format!("plugin \"{}\" is not cut off from the network: {reason}", plugin.manifest.name),
+            );
+        }
         Ok(job)
     }
 
@@ -141,12 +161,13 @@ impl<'a> Job<'a> {
         files: Attachments,
     ) -> Result<Option<R>> {
         let id = self.send_call(method, params, files)?;
-        let frame = self.wait_for(id, method)?;
+        let frame = self.wait_for(id, method, &AtomicBool::new(false))?;
         self.decode(frame, method)
     }
 
     /// Sends a call without waiting; [`Job::wait`] takes its answer.
     pub fn send_call(&mut self, method: &str, params: impl Serialize, files: Attachments) -> Result<u32> {
+        self.forge.cancel.check()?;
         let payload = serde_json::to_vec(&Call { method, params })
             .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a request").because(&e))?;
         let id = self.next_id;
@@ -159,7 +180,17 @@ impl<'a> Job<'a> {
 
     /// Waits for the answer to a call that was sent.
     pub fn wait<R: DeserializeOwned>(&mut self, id: u32, method: &str) -> Result<R> {
-        let frame = self.wait_for(id, method)?;
+        self.wait_unless(id, method, &AtomicBool::new(false))
+    }
+
+    /// As [`Job::wait`], but gives up soon after `pointless` becomes true.
+    pub(crate) fn wait_unless<R: DeserializeOwned>(
+        &mut self,
+        id: u32,
+        method: &str,
+        pointless: &AtomicBool,
+    ) -> Result<R> {
+        let frame = self.wait_for(id, method, pointless)?;
         self.decode(frame, method)?.ok_or_else(|| {
             let message = format!("plugin \"{}\" has no method \"{method}\"", self.plugin.manifest.name);
             Error::new(ErrorKind::Unsupported, message)
@@ -176,14 +207,14 @@ impl<'a> Job<'a> {
     pub fn finish(mut self) -> Result<Trace> {
         rustix::net::shutdown(&self.process.socket, rustix::net::Shutdown::Both)
             .map_err(|e| Error::io("cannot close the connection to the worker", e))?;
-        let before = Instant::now();
-        let _ = self.process.wait(EXIT_PATIENCE);
-        if before.elapsed() >= EXIT_PATIENCE {
-            self.trace.faults.push(Fault::DidNotExit);
+        let (_, killed) =
+            self.process.wait(EXIT_PATIENCE).map_err(|e| Error::io("cannot wait for the worker", e))?;
+        if killed {
+            self.fault(Fault::DidNotExit);
         }
         match self.process.end_leftovers() {
             0 => {}
-            count => self.trace.faults.push(Fault::LeftProcesses(count)),
+            count => self.fault(Fault::LeftProcesses(count)),
         }
         self.drain_output();
         Ok(std::mem::take(&mut self.trace))
@@ -192,11 +223,6 @@ impl<'a> Job<'a> {
     /// The plugin.
     pub fn plugin(&self) -> &'a Plugin {
         self.plugin
-    }
-
-    /// What the plugin has done so far beside answering.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
     }
 
     /// The answer in a frame; `None` if the plugin has no such method.
@@ -217,7 +243,7 @@ impl<'a> Job<'a> {
             return Ok(None);
         }
         let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
-        Err(serde_json::from_value(error).unwrap_or_else(unreadable))
+        Err(serde_json::from_value(error).map_or_else(unreadable, bounded))
     }
 
     fn test_hint(&self) -> String {
@@ -228,10 +254,12 @@ impl<'a> Job<'a> {
     }
 
     /// Serves the worker until the answer to call `id` is there.
-    fn wait_for(&mut self, id: u32, method: &str) -> Result<Frame> {
-        let end = self.deadline.map(|limit| Instant::now() + limit);
+    fn wait_for(&mut self, id: u32, method: &str, pointless: &AtomicBool) -> Result<Frame> {
+        self.end = self.deadline.map(|limit| Instant::now() + limit);
         loop {
-            while let Some(frame) = self.receiver.take().map_err(|e| self.broken(&e))? {
+            // Who asks without taking the answers is not listened to until it takes them.
+            while self.outbox.cost() < MAX_UNREAD {
+                let Some(frame) = self.receiver.take().map_err(|e| self.broken(&e))? else { break };
                 match frame.kind {
                     Kind::Result if frame.id == id => return Ok(frame),
                     Kind::Event => self.event(&frame.payload),
@@ -239,18 +267,27 @@ impl<'a> Job<'a> {
                     _ => {}
                 }
             }
-            if self.receiver.ended() {
+            self.flush()?;
+            if self.receiver.ended() && self.outbox.is_empty() {
                 return Err(self.died(method));
             }
             self.go_on_cancelling(id)?;
-            if end.is_some_and(|end| Instant::now() >= end) {
+            self.check_deadline(method)?;
+            if pointless.load(Ordering::Acquire) {
+                return Err(Error::plugin("what it does is of no use any more"));
+            }
+            self.poll()?;
+        }
+    }
+
+    fn check_deadline(&self, method: &str) -> Result<()> {
+        match self.end.is_some_and(|end| Instant::now() >= end) {
+            false => Ok(()),
+            true => {
                 let message =
                     format!("plugin \"{}\" did not answer \"{method}\" in time", self.plugin.manifest.name);
-                return Err(Error::plugin(message).hint(self.test_hint()));
+                Err(Error::plugin(message).hint(self.test_hint()))
             }
-            self.flush()?;
-            let wake = [end, self.cancel.map(|(_, next)| next)].into_iter().flatten().min();
-            self.poll(wake)?;
         }
     }
 
@@ -267,14 +304,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Waits for something to happen, and takes in what the worker sent or printed.
-    fn poll(&mut self, wake: Option<Instant>) -> Result<()> {
-        let timeout = wake.map(|wake| {
-            let left = wake.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() }
-        });
-        // Who asks without taking the answers is not listened to until it takes them.
-        let mut wanted = if self.outbox.len() < MAX_UNREAD { PollFlags::IN } else { PollFlags::empty() };
+    /// Waits for something to happen, at most [`LOOK_AROUND`], and takes in
+    /// what the worker sent or printed.
+    fn poll(&mut self) -> Result<()> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: LOOK_AROUND.subsec_nanos().into() };
+        let mut wanted = if self.outbox.cost() < MAX_UNREAD { PollFlags::IN } else { PollFlags::empty() };
         if !self.outbox.is_empty() {
             wanted |= PollFlags::OUT;
         }
@@ -288,7 +322,7 @@ impl<'a> Job<'a> {
         if self.cancel.is_none() {
             fds.push(PollFd::from_borrowed_fd(cancel, PollFlags::IN));
         }
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(Error::io("cannot wait for the worker", error)),
         }
@@ -334,21 +368,32 @@ impl<'a> Job<'a> {
         let mut call: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
         let method = call["method"].as_str().unwrap_or_default().to_owned();
         self.trace.services.extend(services::SERVICES.iter().find(|service| **service == method));
-        let answer = services::answer(self.forge, &method, call["params"].take(), frame.files);
+        let (forge, end) = (self.forge, self.end);
+        let mut check = || match end.is_some_and(|end| Instant::now() >= end) {
+            true => Err(Error::plugin(format!("\"{}\" took too long", clean(&method)))),
+            false => forge.cancel.check(),
+        };
+        let answer = services::answer(forge, &method, call["params"].take(), frame.files, &mut check);
         let (answer, files) = match answer {
             Some(Ok((answer, files))) => (json!({ "ok": answer }), files),
             Some(Err(error)) => (json!({ "error": error }), Attachments::new()),
-            None => (json!({ "unknown-method": method }), Attachments::new()),
+            None => (json!({ "unknown-method": clean(&method) }), Attachments::new()),
         };
         let sent = self.outbox.push(Kind::Result, id, answer.to_string().into_bytes(), files.into_files());
         sent.map_err(|e| Error::new(ErrorKind::Internal, "an answer is too large").because(&e))
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        if self.trace.faults.len() < MAX_FAULTS {
+            self.trace.faults.push(fault);
+        }
     }
 
     fn event(&mut self, payload: &[u8]) {
         self.trace.events += 1;
         if self.trace.events > MAX_EVENTS {
             if self.trace.events == MAX_EVENTS + 1 {
-                self.trace.faults.push(Fault::Flood);
+                self.fault(Fault::Flood);
                 let message = format!(
                     "plugin \"{}\" sends more than {MAX_EVENTS} events; the rest is not shown",
                     self.plugin.manifest.name
@@ -370,7 +415,7 @@ impl<'a> Job<'a> {
             Ok(Event::Progress { done, total, unit }) => {
                 reporter.progress(done, total, &clean(&unit));
                 if done < self.progress {
-                    self.trace.faults.push(Fault::ProgressWentBack);
+                    self.fault(Fault::ProgressWentBack);
                 }
                 self.progress = done;
             }
@@ -378,7 +423,7 @@ impl<'a> Job<'a> {
                 self.panic = Some(clean(&format!("{message}, at {location}")))
             }
             Ok(_) => reporter.log(Level::Debug, &clean(&String::from_utf8_lossy(payload))),
-            Err(error) => self.trace.faults.push(Fault::BadEvent(error.to_string())),
+            Err(error) => self.fault(Fault::BadEvent(clean(&error.to_string()))),
         }
     }
 
@@ -395,15 +440,13 @@ impl<'a> Job<'a> {
     }
 
     fn take_output(&mut self, printed: Vec<String>, said: Vec<String>) {
-        let name = &self.plugin.manifest.name;
+        let name = self.plugin.manifest.name.clone();
         for line in &said {
             self.forge.reporter.log(Level::Info, &format!("{name}: {}", clean(line)));
         }
         for line in printed {
             self.forge.reporter.log(Level::Info, &format!("{name} (stdout): {}", clean(&line)));
-            if self.trace.faults.len() < 100 {
-                self.trace.faults.push(Fault::Printed(line));
-            }
+            self.fault(Fault::Printed(line));
         }
     }
 
@@ -414,7 +457,11 @@ impl<'a> Job<'a> {
         if self.cancel.is_some() {
             return self.stopped();
         }
-        let how = status.map_or_else(|e| format!("is gone ({e})"), describe);
+        let how = match status {
+            Ok((_, true)) => "closed its connection and did not exit".into(),
+            Ok((status, false)) => describe(status),
+            Err(error) => format!("is gone ({error})"),
+        };
         let mut error = Error::plugin(format!(
             "plugin \"{}\" {how} in the middle of \"{method}\"",
             self.plugin.manifest.name
@@ -443,6 +490,17 @@ impl<'a> Job<'a> {
 struct Call<'a, P> {
     method: &'a str,
     params: P,
+}
+
+/// A plugin's error, bounded, and without what could steer a terminal.
+fn bounded(mut error: Error) -> Error {
+    error.message = clean(&error.message);
+    for texts in [&mut error.causes, &mut error.hints] {
+        texts.truncate(MAX_TEXTS);
+        texts.iter_mut().for_each(|text| *text = clean(text));
+    }
+    error.option = error.option.as_deref().map(clean);
+    error
 }
 
 /// A plugin's words, bounded, and without what could steer a terminal.

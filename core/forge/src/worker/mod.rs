@@ -41,6 +41,8 @@ struct Start {
     manifest: String,
     /// Whether the job may open network connections.
     network: bool,
+    /// Whether the job reads files of this machine, whose owners it must see as they are.
+    reads_files: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

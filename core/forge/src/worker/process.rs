@@ -8,8 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use ctr_forge_plugin::frame::{self, Kind};
-use ctr_forge_plugin::{Error, ErrorKind, Result};
-use rustix::process::{Pid, Signal, WaitOptions};
+use ctr_forge_plugin::{Component, Error, ErrorKind, Result, ValueType};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 use super::capture::Capture;
 use super::{ARGUMENT, CodeKind, Start};
@@ -25,11 +25,13 @@ pub(super) struct Process {
     pub(super) stderr: Capture,
     /// Children that this process had before: they are none of the worker's.
     others: Vec<i32>,
+    /// Whether the worker has been waited for, so that its number may be another's by now.
+    reaped: bool,
 }
 
 impl Process {
     /// Starts a worker and sends START.
-    pub(super) fn start(forge: &Forge, plugin: &Plugin, network: bool) -> Result<Self> {
+    pub(super) fn start(forge: &Forge, plugin: &Plugin, component: &Component) -> Result<Self> {
         let cannot = |e: io::Error| Error::io("cannot start a worker", e);
         let (socket, theirs) = rustix::net::socketpair(
             rustix::net::AddressFamily::UNIX,
@@ -59,12 +61,13 @@ impl Process {
             stdout: Capture::new(stdout.into()),
             stderr: Capture::new(stderr.into()),
             others,
+            reaped: false,
         };
-        process.send_start(plugin, network).map_err(|e| Error::io("cannot reach the worker", e))?;
+        process.send_start(plugin, component).map_err(|e| Error::io("cannot reach the worker", e))?;
         Ok(process)
     }
 
-    fn send_start(&self, plugin: &Plugin, network: bool) -> io::Result<()> {
+    fn send_start(&self, plugin: &Plugin, component: &Component) -> io::Result<()> {
         let (code, file): (_, Option<&File>) = match &plugin.code {
             Code::Library(file) => (CodeKind::Library, Some(file)),
             Code::Executable(file) => (CodeKind::Executable, Some(file)),
@@ -75,7 +78,11 @@ impl Process {
             code,
             name: plugin.manifest.name.clone(),
             manifest: String::from_utf8_lossy(&plugin.manifest_bytes).into_owned(),
-            network,
+            network: component.needs.network,
+            reads_files: component
+                .options
+                .iter()
+                .any(|option| matches!(option.kind, ValueType::Path | ValueType::PathMap)),
         };
         let files: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
         frame::send(&self.socket, Kind::Start, 0, &serde_json::to_vec(&start)?, &files)
@@ -87,44 +94,57 @@ impl Process {
 
     /// Signals the worker and all of its process group.
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid() {
+        if let Some(pid) = self.pid().filter(|_| !self.reaped) {
             let _ = rustix::process::kill_process_group(pid, signal);
         }
     }
 
-    /// Waits for the worker to end, at most so long; then it is killed.
-    pub(super) fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
+    /// Waits for the worker to end, at most so long; then it is killed, and the
+    /// flag says so. What is left of its group is killed in any case.
+    pub(super) fn wait(&mut self, patience: Duration) -> io::Result<(ExitStatus, bool)> {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_micros(100);
-        while Instant::now() < end {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
+        let mut exited = self.has_exited();
+        while !exited && Instant::now() < end {
+            // Nobody exits while it waits for us to read.
+            self.stdout.keep();
+            self.stderr.keep();
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(10));
+            exited = self.has_exited();
         }
         self.signal(Signal::KILL);
-        self.child.wait()
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok((status, !exited))
+    }
+
+    /// Whether the worker has ended. It is not reaped, so that its number stays its own.
+    fn has_exited(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        self.reaped
+            || self.pid().is_none_or(|pid| {
+                matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(Some(_)) | Err(_))
+            })
     }
 
     /// Ends what the worker left behind, when it is gone itself; returns how many processes that were.
     ///
-    /// Its group is killed whole. What left the group has become a child of
-    /// this process, if this process is a subreaper (`prctl(2)`).
+    /// They have become children of this process, if it is a subreaper (`prctl(2)`).
     pub(super) fn end_leftovers(&self) -> usize {
-        self.signal(Signal::KILL);
         let mut count = 0;
-        // Killing a parent hands its children to us, so look until nobody is left.
+        // Ending a parent hands its children to us, so look until nobody is left.
         for _ in 0..100 {
-            let left: Vec<_> = children().into_iter().filter(|pid| !self.others.contains(pid)).collect();
-            if left.is_empty() {
+            let left =
+                children().into_iter().filter(|pid| !self.others.contains(pid)).filter_map(Pid::from_raw);
+            let ended: Vec<_> =
+                left.filter(|&pid| rustix::process::kill_process(pid, Signal::KILL).is_ok()).collect();
+            if ended.is_empty() {
                 break;
             }
-            for pid in left.into_iter().filter_map(Pid::from_raw) {
-                let _ = rustix::process::kill_process(pid, Signal::KILL);
-                if let Ok(Some(_)) = rustix::process::waitpid(Some(pid), WaitOptions::empty()) {
-                    count += 1;
-                }
+            for pid in ended {
+                let ended = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+                count += usize::from(matches!(ended, Ok(Some(_))));
             }
         }
         count
@@ -134,8 +154,10 @@ impl Process {
 /// Nothing of a worker outlives its job, whatever way that ends.
 impl Drop for Process {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.child.wait();
+        if !self.reaped {
+            self.signal(Signal::KILL);
+            let _ = self.child.wait();
+        }
         self.end_leftovers();
     }
 }

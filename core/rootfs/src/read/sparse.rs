@@ -173,7 +173,7 @@ pub(super) fn read_old<R: Read>(
 
 /// Takes in pairs up to an empty one; whether there was one.
 fn old_parts(fields: &[u8], map: &mut Vec<Extent>) -> Result<bool, Fault> {
-    for pair in fields.chunks_exact(24) {
+    for pair in fields.as_chunks::<24>().0 {
         let (offset, length) = pair.split_at(12);
         if length[0] == 0 {
             return Ok(true);

@@ -297,7 +297,7 @@ fn huge_maps_are_not_believed() {
 #[test]
 fn links_and_directories_with_a_size_keep_in_step() {
     let sized = |typeflag, size| header(b"b", typeflag, size, |h| h.set_text(LINK, b"a"));
-    for typeflag in [b'1', b'2', b'3', b'5', b'6'] {
+    for typeflag in *b"12356" {
         let without = [file("a"), sized(typeflag, 600), file("c")];
         assert_eq!(paths(&without), ["/a", "/b", "/c"], "old tars store nothing");
         let with = [file("a"), sized(typeflag, 600), padded(&[b'x'; 600]), file("c")];

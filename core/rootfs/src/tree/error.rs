@@ -103,6 +103,9 @@ pub enum TreeError {
     /// A tar stream could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The caller wanted no more.
+    #[error("stopped")]
+    Stopped,
     /// An entry could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

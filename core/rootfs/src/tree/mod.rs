@@ -121,8 +121,15 @@ impl Tree {
     }
 
     /// Takes in a directory of the host; the content of its files stays there.
-    pub fn read_directory(&mut self, root: &Path, options: &Walk) -> Result<(), TreeError> {
+    /// Ends with [`TreeError::Stopped`] when `go_on` says no.
+    pub fn read_directory(
+        &mut self,
+        root: &Path,
+        options: &Walk,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), TreeError> {
         let warnings = crate::walk::walk(root, options, &mut |entry, file| match file {
+            _ if !go_on() => Err(TreeError::Stopped),
             Some(file) => self.insert_host_file(entry, file.into_source()),
             None => self.insert(entry, &mut io::empty()),
         })?;

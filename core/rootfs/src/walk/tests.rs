@@ -164,7 +164,7 @@ fn a_file_read_later_must_be_the_one_the_walk_saw() {
     write(&directory, "y", "abc", 0o644);
     let mut tree = Tree::new_in(directory.path(), Duplicates::Refuse).unwrap();
     let options = Walk { attributes: Attributes::Plain { mtime: TOUCHED }, ..PLAIN };
-    tree.read_directory(directory.path(), &options).unwrap();
+    tree.read_directory(directory.path(), &options, &mut || true).unwrap();
     let (x, y) = (RootPath::new(b"x").unwrap(), RootPath::new(b"y").unwrap());
     let mut content = String::new();
     tree.content(&x).unwrap().unwrap().read_to_string(&mut content).unwrap();
@@ -200,7 +200,7 @@ fn a_directory_becomes_a_tree() {
     fs::hard_link(directory.path().join("b"), directory.path().join("a")).unwrap();
     let _socket = UnixListener::bind(directory.path().join("s")).unwrap();
     let mut tree = Tree::new_in(directory.path(), Duplicates::Refuse).unwrap();
-    tree.read_directory(directory.path(), &PLAIN).unwrap();
+    tree.read_directory(directory.path(), &PLAIN, &mut || true).unwrap();
     tree.normalise(0).unwrap();
     let kinds: Vec<Kind> = tree.entries().map(|entry| entry.kind).collect();
     let a = RootPath::new(b"a").unwrap();

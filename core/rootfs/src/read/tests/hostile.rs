@@ -101,7 +101,7 @@ fn limits_hold_before_anything_is_allocated() {
     assert_eq!(refused(&archive(&[old_sparse()]), limits), Fault::TooLarge(999));
 
     let huge = |flag| header(b"h", flag, 0o77777777777, |_| ());
-    for flag in [b'x', b'g', b'L', b'K'] {
+    for flag in *b"xgLK" {
         assert_eq!(fault(&[huge(flag)]), Fault::ExtensionTooLong(1 << 20));
     }
     assert!(message(&archive(&[huge(b'0')])).contains("truncated"));
