@@ -180,14 +180,10 @@ impl StagedDirectory {
 /// An error if `target` lies in one of the `inputs`, or one of them in it: what
 /// is written there would be read, or read over.
 pub fn refuse_inputs<'a>(target: &Path, inputs: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
-    let resolved = target.canonicalize().or_else(|_| {
-        let (parent, _) = beside(target).map_err(|_| io::ErrorKind::InvalidInput)?;
-        parent.canonicalize().map(|parent| parent.join(target.file_name().unwrap_or_default()))
-    });
-    // A place that does not exist is for whoever writes there to complain of.
-    let Ok(resolved) = resolved else { return Ok(()) };
+    // A place that does not exist is for whoever uses it to complain of.
+    let Some(resolved) = resolve(target) else { return Ok(()) };
     for input in inputs.into_iter().filter(|input| input.as_os_str() != "-") {
-        let Ok(read) = input.canonicalize() else { continue };
+        let Some(read) = resolve(input) else { continue };
         let how = match () {
             () if read == resolved => "is an input and would be written over",
             () if resolved.starts_with(&read) => "lies in an input, so it would be read while it is written",
@@ -198,6 +194,19 @@ pub fn refuse_inputs<'a>(target: &Path, inputs: impl IntoIterator<Item = &'a Pat
         return Err(Error::usage(message).hint("Name another place with -o.").option("output"));
     }
     Ok(())
+}
+
+/// Whether two results would be one.
+pub fn same_place(one: &Path, other: &Path) -> bool {
+    one == other || resolve(one).is_some_and(|one| resolve(other).is_some_and(|other| one == other))
+}
+
+/// The real path of something that is there, or could be made.
+fn resolve(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let (parent, _) = beside(path).ok()?;
+        Some(parent.canonicalize().ok()?.join(path.file_name()?))
+    })
 }
 
 const NO_LINKS: OFlags =

@@ -14,8 +14,9 @@
 //! | [`conformance`] | `ctr-forge plugin test` |
 //! | [`scaffold`] | `ctr-forge plugin new` |
 //!
-//! Nothing here prints or reads the environment: [`Forge`] holds what the
-//! command line learned from both, and a [`Reporter`] takes what is to be said.
+//! Nothing here talks to people or reads the environment: [`Forge`] holds what
+//! the command line learned, and a [`Reporter`] takes what is to be said. Standard
+//! input and output are touched only where the user named them with `-`.
 
 mod attach;
 mod cancel;

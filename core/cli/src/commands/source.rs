@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
-use ctr_forge_core::destination::{StagedFile, refuse_inputs};
+use ctr_forge_core::destination::{StagedFile, same_place};
 use ctr_forge_core::discovery::Plugin;
 use ctr_forge_core::image;
 use ctr_forge_core::ops::{self, Report, Sink, SourceRequest};
@@ -85,7 +85,11 @@ fn prepare<'a>(
     };
     let report = matches.get_one::<PathBuf>("report");
     if let (Sink::File(output), Some(report)) = (&request.sink, report) {
-        refuse_inputs(report, [output])?;
+        if same_place(output, report) {
+            return Err(
+                Error::usage("the report would take the place of the root filesystem").option("report")
+            );
+        }
     }
     let place = report.map(|path| StagedFile::new(path)).transpose()?;
     Ok((plugin, request, place))
