@@ -84,12 +84,10 @@ fn prepare<'a>(
         sink,
     };
     let report = matches.get_one::<PathBuf>("report");
-    if let (Sink::File(output), Some(report)) = (&request.sink, report) {
-        if same_place(output, report) {
-            return Err(
-                Error::usage("the report would take the place of the root filesystem").option("report")
-            );
-        }
+    if let (Sink::File(output), Some(report)) = (&request.sink, report)
+        && same_place(output, report)
+    {
+        return Err(Error::usage("the report would take the place of the root filesystem").option("report"));
     }
     let place = report.map(|path| StagedFile::new(path)).transpose()?;
     Ok((plugin, request, place))
