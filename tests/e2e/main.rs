@@ -6,9 +6,32 @@ use std::process::ExitCode;
 
 use ctr_forge_tests::runner;
 
+mod broken_stream;
+mod clients;
 mod command_line;
+mod difficult_tree;
+mod hostile_input;
+mod reproducible;
+mod scratch;
 
 fn main() -> ExitCode {
-    runner::check_modules(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e"), &["command_line"]);
-    runner::run(&[command_line::TESTS])
+    let modules = [
+        "broken_stream",
+        "clients",
+        "command_line",
+        "difficult_tree",
+        "hostile_input",
+        "reproducible",
+        "scratch",
+    ];
+    runner::check_modules(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e"), &modules);
+    runner::run(&[
+        broken_stream::TESTS,
+        clients::TESTS,
+        command_line::TESTS,
+        difficult_tree::TESTS,
+        hostile_input::TESTS,
+        reproducible::TESTS,
+        scratch::TESTS,
+    ])
 }

@@ -13,7 +13,11 @@ pub struct Forge {
     directory: TempDir,
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    user: Option<u32>,
 }
+
+/// Somebody who is not root and owns nothing.
+const NOBODY: u32 = 65534;
 
 /// What a command did.
 #[derive(Debug)]
@@ -42,7 +46,29 @@ impl Forge {
     pub fn with_binary(binary: PathBuf) -> Self {
         // Not in /tmp: that may be memory, or mounted so that nothing can be executed or owned.
         let directory = tempfile::Builder::new().prefix("ctr-forge-test-").tempdir_in("/var/tmp").unwrap();
-        Self { directory, binary, environment: Vec::new() }
+        Self { directory, binary, environment: Vec::new(), user: None }
+    }
+
+    /// As [`Forge::new`], for an ordinary user, to whom the directory belongs.
+    ///
+    /// Binary and plugins are installed in it, as the user might not reach those that cargo built.
+    pub fn for_other_user() -> Self {
+        let mut forge = Self::new();
+        let built = crate::build::profile_directory();
+        let installed = |name: &str| {
+            let place = forge.path(name);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            let from = built.join(place.file_name().unwrap());
+            fs::hard_link(&from, &place).or_else(|_| fs::copy(&from, &place).map(drop)).unwrap();
+            place
+        };
+        for plugin in ["source_scratch", "output_oci", "output_docker"] {
+            installed(&format!("prefix/lib/ctr-forge/plugins/libctr_forge_{plugin}.so"));
+        }
+        forge.binary = installed("prefix/bin/ctr-forge");
+        std::os::unix::fs::chown(forge.directory(), Some(NOBODY), Some(NOBODY)).unwrap();
+        forge.user = Some(NOBODY);
+        forge
     }
 
     /// Sets an environment variable for all further commands.
@@ -70,6 +96,13 @@ impl Forge {
         path
     }
 
+    /// The content of a file in the directory.
+    #[track_caller]
+    pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.path(name);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// The binary with these arguments, not yet started.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         self.prepare(&self.binary, arguments)
@@ -81,7 +114,15 @@ impl Forge {
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = S>,
     ) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match self.user {
+            None => Command::new(program),
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"]);
+                command.arg(program.as_ref());
+                command
+            }
+        };
         command
             .args(arguments)
             .current_dir(self.directory())

@@ -75,7 +75,9 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
         }
     };
     let written = (0..words.len()).any(|index| to_file(&words[index..]));
-    command_word(words).is_some_and(|word| word == "source") && !written
+    let others = ["output", "plugin", "completions", "help"];
+    // A mistyped "source" is none of the others.
+    command_word(words).is_some_and(|word| !others.iter().any(|other| word == other)) && !written
 }
 
 /// The first word that is neither an option nor the value of one: the command.

@@ -38,7 +38,8 @@ impl StagedFile {
             }
             if !metadata.is_file() {
                 let message = format!("{} is a device or pipe, which a file would replace", target.display());
-                return Err(Error::usage(message).hint("Write to standard output: -o - > PLACE"));
+                return Err(Error::usage(message)
+                    .hint(format!("Write to standard output: -o - > {}", target.display())));
             }
             // A link stays one: what it leads to is replaced.
             target = target.canonicalize().map_err(|e| cannot_write(&target, e))?;
@@ -296,7 +297,15 @@ fn beside(target: &Path) -> Result<(PathBuf, OsString)> {
 
 /// What tempfile says without the name of the temporary file, which means nothing to anyone.
 fn without_path(error: io::Error) -> io::Error {
-    io::Error::from(error.kind())
+    use rustix::io::Errno;
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Errno::ACCESS.into(),
+        io::ErrorKind::NotFound => Errno::NOENT.into(),
+        io::ErrorKind::NotADirectory => Errno::NOTDIR.into(),
+        io::ErrorKind::ReadOnlyFilesystem => Errno::ROFS.into(),
+        io::ErrorKind::StorageFull => Errno::NOSPC.into(),
+        kind => kind.into(),
+    }
 }
 
 fn cannot_write(target: &Path, error: io::Error) -> Error {

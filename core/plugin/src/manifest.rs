@@ -86,6 +86,9 @@ pub struct Component {
     /// For outputs: the layer forms it takes, the preferred one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerForm>,
+    /// For outputs: names that begin so mean something else in its layers, so no file can have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_prefix: Option<String>,
     /// Its own options. Those that every source or output has come from the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "option")]
     pub options: Vec<OptionSpec>,

@@ -91,7 +91,7 @@ pub(crate) fn output_traced(
     asked.image.check(0)?;
     let place = Place::new(forge, component, &asked.target)?;
     let form = layer_form(component)?;
-    let layers = asked.inputs.iter().map(|input| make_layer(forge, asked, input, form));
+    let layers = asked.inputs.iter().map(|input| make_layer(forge, component, asked, input, form));
     let layers = layers.collect::<Result<Vec<_>>>()?;
     let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
     let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
@@ -200,7 +200,13 @@ fn layer_form(component: &Component) -> Result<LayerForm> {
     first.ok_or_else(|| Error::plugin(format!("output \"{}\" takes no form of layer", component.id)))
 }
 
-fn make_layer(forge: &Forge, asked: &OutputRequest, input: &Path, form: LayerForm) -> Result<Finished> {
+fn make_layer(
+    forge: &Forge,
+    component: &Component,
+    asked: &OutputRequest,
+    input: &Path,
+    form: LayerForm,
+) -> Result<Finished> {
     let name = if input.as_os_str() == "-" { "standard input".into() } else { input.display().to_string() };
     forge.reporter.phase(&format!("Reading {name}"));
     let mut tree = read_input(forge, asked, input, &name)?;
@@ -210,6 +216,7 @@ fn make_layer(forge: &Forge, asked: &OutputRequest, input: &Path, form: LayerFor
     for warning in tree.take_warnings() {
         forge.reporter.warning(&format!("{name}: {warning}"), None);
     }
+    check_names(component, &tree, &name)?;
     forge.reporter.phase(&format!("Packing {name}"));
     let file = temporary_file(forge)?;
     let options = LayerOptions {
@@ -235,6 +242,20 @@ fn make_layer(forge: &Forge, asked: &OutputRequest, input: &Path, form: LayerFor
         unless_cancelled(forge, error)
     })?;
     Ok(Finished { layer, file, form, newest })
+}
+
+/// Refuses names that would mean something else in a layer of this format.
+fn check_names(component: &Component, tree: &Tree, name: &str) -> Result<()> {
+    let Some(prefix) = &component.reserved_prefix else { return Ok(()) };
+    match tree.paths().find(|path| path.file_name().starts_with(prefix.as_bytes())) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("{path} of {name} cannot be in an image of format \"{}\"", component.id);
+            Err(Error::input(message).hint(format!(
+                "Names that begin with \"{prefix}\" delete files there: leave it out, or rename it."
+            )))
+        }
+    }
 }
 
 fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) -> Result<Tree> {

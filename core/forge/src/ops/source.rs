@@ -170,10 +170,10 @@ fn build_traced(
     job.set_deadline(limit);
     let isolation = isolation(component, &job);
     let resolved = resolve(forge, &mut job, request)?;
-    let (build, mut tree, trace) = run_build(forge, job, request, resolved, tree)?;
+    let (build, mut tree, trace) = run_build(forge, job, request, resolved, tree, component.duplicates)?;
 
     let epoch = forge.epoch.unwrap_or_else(|| possible_date(build.epoch.unwrap_or(0)));
-    tree.normalise(epoch).map_err(|e| because(bad_stream(plugin), &e))?;
+    tree.normalise(epoch).map_err(|e| because(bad_stream(plugin, component.duplicates), &e))?;
     if !request.exclude.is_empty() {
         let kept = tree.retain(|path| !request.exclude.excludes(path));
         kept.map_err(|e| because("cannot leave paths out", &e))?;
@@ -224,6 +224,7 @@ fn run_build(
     request: &SourceRequest,
     resolved: Resolved,
     tree: Tree,
+    duplicates: Duplicates,
 ) -> Result<(SourceReport, Tree, Trace)> {
     let plugin = job.plugin();
     let (stream, theirs) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
@@ -249,18 +250,27 @@ fn run_build(
         };
         match (answer, joined(reader.join())?) {
             (Ok(answer), Ok(tree)) => Ok((answer, tree, trace)),
-            (Ok(_), Err(refusal)) => Err(unless_cancelled(forge, refusal.error.context(bad_stream(plugin)))),
+            (Ok(_), Err(refusal)) => {
+                Err(unless_cancelled(forge, refusal.error.context(bad_stream(plugin, duplicates))))
+            }
             // Its writer failed because the stream was refused, not the other way round.
             (Err(_), Err(refusal)) if !refusal.at_end => {
-                Err(unless_cancelled(forge, refusal.error.context(bad_stream(plugin))))
+                Err(unless_cancelled(forge, refusal.error.context(bad_stream(plugin, duplicates))))
             }
             (Err(error), _) => Err(error),
         }
     })
 }
 
-fn bad_stream(plugin: &Plugin) -> String {
-    format!("plugin \"{}\" sent a root filesystem that cannot be used", plugin.manifest.name)
+/// Whose fault a bad stream is: one whose entries may replace each other is made of the user's own inputs.
+fn bad_stream(plugin: &Plugin, duplicates: Duplicates) -> String {
+    let name = &plugin.manifest.name;
+    match duplicates {
+        Duplicates::Refuse => format!("plugin \"{name}\" sent a root filesystem that cannot be used"),
+        Duplicates::LastWins => {
+            format!("what was given to \"{name}\" makes no root filesystem that can be used")
+        }
+    }
 }
 
 /// Why a stream was refused, and whether all of it had been read by then.

@@ -195,6 +195,11 @@ impl Tree {
         }
     }
 
+    /// All names, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &RootPath> {
+        self.names.keys()
+    }
+
     /// All entries in the order of [`RootPath`]. Of the names of one file the
     /// first is the file, and the others are hard links to it.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {

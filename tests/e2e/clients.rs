@@ -1,0 +1,371 @@
+//! Images as the programs of others see them: validated, copied, unpacked, loaded and run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use ctr_forge_tests::archive::{Member, archive, listing};
+use ctr_forge_tests::layout::Image;
+use ctr_forge_tests::{Forge, Need, Test};
+use serde_json::{Value, json};
+
+const SKOPEO: Need = Need::Tool("skopeo");
+const UMOCI: Need = Need::Tool("umoci");
+const CONTAINERS: &[Need] = &[Need::Root, Need::MountNamespace, Need::Tool("podman"), Need::Tool("runc")];
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "clients::layouts_are_valid",
+        needs: &[SKOPEO, UMOCI, Need::Tool("oci-image-tool")],
+        run: layouts_are_valid,
+    },
+    Test { name: "clients::archives_are_valid", needs: &[SKOPEO], run: archives_are_valid },
+    Test { name: "clients::the_configuration_arrives", needs: &[SKOPEO], run: the_configuration_arrives },
+    Test { name: "clients::architectures_arrive", needs: &[SKOPEO], run: architectures_arrive },
+    Test { name: "clients::podman_runs_archives", needs: CONTAINERS, run: podman_runs_archives },
+    Test {
+        name: "clients::crun_runs_layouts",
+        needs: &[Need::Root, Need::MountNamespace, UMOCI, Need::Tool("crun"), Need::Tool("jq")],
+        run: crun_runs_layouts,
+    },
+    Test {
+        name: "clients::a_system_runs",
+        needs: &[Need::Root, Need::Tool("busybox"), UMOCI, Need::Tool("chroot")],
+        run: a_system_runs,
+    },
+    Test { name: "clients::tags_are_added_and_replaced", needs: &[SKOPEO], run: tags_are_added_and_replaced },
+    Test { name: "clients::several_inputs_are_several_layers", needs: &[UMOCI], run: several_inputs },
+    Test { name: "clients::other_directories_are_refused", needs: &[], run: other_directories_are_refused },
+    Test { name: "clients::inputs_are_not_written_over", needs: &[], run: inputs_are_not_written_over },
+    Test { name: "clients::archives_with_two_names", needs: &[SKOPEO], run: archives_with_two_names },
+    Test {
+        name: "clients::an_ordinary_user_makes_and_unpacks",
+        needs: &[Need::OtherUser, SKOPEO, UMOCI],
+        run: an_ordinary_user,
+    },
+];
+
+/// A program without a loader: says its arguments, directory and a variable.
+fn hello() -> PathBuf {
+    static HELLO: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let directory = ctr_forge_tests::build::target_directory().join("e2e-hello");
+        fs::create_dir_all(&directory).unwrap();
+        let (source, program) = (directory.join("hello.rs"), directory.join("hello"));
+        fs::write(&source, "fn main() {\n    println!(\"hello {:?} in {:?} A={:?}\", std::env::args().collect::<Vec<_>>(), std::env::current_dir().unwrap(), std::env::var(\"A\"));\n}\n").unwrap();
+        let status = Command::new("rustc")
+            .args(["--edition=2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
+            .args([&program, &source])
+            .status();
+        assert!(status.unwrap().success(), "rustc failed");
+        program
+    };
+    HELLO.get_or_init(build).clone()
+}
+
+/// `hello.tar`, in a directory of its own.
+fn forge() -> Forge {
+    let forge = Forge::new();
+    make_hello(&forge);
+    forge
+}
+
+fn make_hello(forge: &Forge) {
+    let copy = format!("{}:/hello", hello().display());
+    forge.ok(["source", "scratch", "--copy", &copy, "-o", "hello.tar"]);
+}
+
+/// Everything that can be said of an image.
+const WORDS: [&str; 22] = [
+    "--entrypoint",
+    "[\"/hello\", \"first\"]",
+    "--cmd",
+    "[\"second word\"]",
+    "--env",
+    "A=one two",
+    "--env",
+    "B=",
+    "--user",
+    "1000:1001",
+    "--workdir",
+    "/work",
+    "--port",
+    "80",
+    "--port",
+    "53/udp",
+    "--volume",
+    "/data",
+    "--label",
+    "org.example.k=v=w",
+    "--stop-signal",
+    "SIGINT",
+];
+
+#[track_caller]
+fn json_of(forge: &Forge, script: &str) -> Value {
+    serde_json::from_slice(&forge.sh(script).stdout).unwrap()
+}
+
+fn layouts_are_valid() {
+    let forge = forge();
+    forge.ok([
+        &["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1"],
+        &["--arch", "amd64"][..],
+        &WORDS[..],
+    ]
+    .concat());
+    forge.sh("oci-image-tool validate --type image --ref name=1 image");
+    forge.sh("umoci stat --image image:1; umoci unpack --rootless --image image:1 bundle");
+    assert!(forge.read("bundle/rootfs/hello") == fs::read(hello()).unwrap());
+    forge.sh("skopeo copy oci:image:1 dir:copied");
+    let inspected = json_of(&forge, "skopeo inspect oci:image:1");
+    assert_eq!((&inspected["Architecture"], &inspected["Os"]), (&json!("amd64"), &json!("linux")));
+    assert_eq!(inspected["Layers"].as_array().unwrap().len(), 1);
+    // These clients do look: a byte changed in a layer is noticed.
+    let layer = inspected["Layers"][0].as_str().unwrap().replace(':', "/");
+    forge.sh(&format!("printf x | dd of=image/blobs/{layer} bs=1 seek=100 conv=notrunc status=none"));
+    assert_ne!(forge.sh_any("skopeo copy oci:image:1 dir:again").code, 0);
+}
+
+fn archives_are_valid() {
+    let forge = forge();
+    forge
+        .ok([&["output", "docker", "hello.tar", "-o", "hello.docker", "--tag", "hello:1"], &WORDS[..]]
+            .concat());
+    forge.ok([&["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1"], &WORDS[..]].concat());
+    forge.sh("skopeo copy docker-archive:hello.docker oci:copied:1");
+    forge.sh("skopeo copy oci-archive:hello.docker dir:other");
+    let (ours, theirs) = (Image::open(&forge.path("image"), "1"), Image::open(&forge.path("copied"), "1"));
+    assert!(ours.layers() == theirs.layers() && ours.layers()[0] == forge.read("hello.tar"));
+    assert_eq!(ours.config["config"], theirs.config["config"]);
+    // Standard output gets the same bytes.
+    let piped =
+        forge.ok([&["output", "docker", "hello.tar", "-o", "-", "--tag", "hello:1"], &WORDS[..]].concat());
+    assert!(piped.stdout == forge.read("hello.docker"));
+}
+
+fn the_configuration_arrives() {
+    let forge = forge();
+    forge.ok([&["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1"], &WORDS[..]].concat());
+    forge
+        .ok([&["output", "docker", "hello.tar", "-o", "hello.docker", "--tag", "hello:1"], &WORDS[..]]
+            .concat());
+    for image in ["oci:image:1", "docker-archive:hello.docker"] {
+        let config = json_of(&forge, &format!("skopeo inspect --config {image}"));
+        let expected = json!({
+            "Entrypoint": ["/hello", "first"],
+            "Cmd": ["second word"],
+            "Env": ["A=one two", "B="],
+            "User": "1000:1001",
+            "WorkingDir": "/work",
+            "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+            "Volumes": {"/data": {}},
+            "Labels": {"org.example.k": "v=w"},
+            "StopSignal": "SIGINT",
+        });
+        assert_eq!(config["config"], expected, "{image}");
+        assert_eq!(config["created"], "1970-01-01T00:00:00Z");
+    }
+}
+
+fn architectures_arrive() {
+    let forge = forge();
+    for (word, arch, variant) in [("aarch64", "arm64", ""), ("armhf", "arm", "v7"), ("s390x", "s390x", "")] {
+        forge.ok(["output", "oci", "hello.tar", "-o", "image", "--tag", "x:1", "--arch", word]);
+        let config = json_of(&forge, "skopeo inspect --raw --config oci:image:1");
+        assert_eq!(config["architecture"], arch);
+        assert_eq!(config["variant"].as_str().unwrap_or_default(), variant);
+        forge.sh(&format!("skopeo --override-arch {arch} copy oci:image:1 dir:copied-{arch}"));
+    }
+}
+
+/// Podman with all that it keeps in the directory. No process may raise its limits here.
+const PODMAN: &str = "podman --root $PWD/p --runroot $PWD/r --storage-driver vfs --cgroup-manager=cgroupfs --events-backend=file --log-level=error";
+const RUN: &str = "run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --runtime runc";
+
+fn podman_runs_archives() {
+    let forge = forge();
+    let words = [
+        "--entrypoint",
+        "/hello",
+        "--cmd",
+        "[\"a b\"]",
+        "--env",
+        "A=1",
+        "--workdir",
+        "/w",
+        "--tag",
+        "hello:1",
+    ];
+    forge.ok([&["output", "docker", "hello.tar", "-o", "hello.docker"], &words[..]].concat());
+    let run = |arguments: &str| {
+        let image = format!("$({PODMAN} images -q)");
+        forge.sh(&format!("unshare -m bash -euc '{PODMAN} {RUN} {image} {arguments}'")).stdout()
+    };
+    forge.sh(&format!("unshare -m {PODMAN} load -qi hello.docker"));
+    assert_eq!(run(""), "hello [\"/hello\", \"a b\"] in \"/w\" A=Ok(\"1\")\n");
+    assert_eq!(run("other"), "hello [\"/hello\", \"other\"] in \"/w\" A=Ok(\"1\")\n");
+    let names = forge.sh(&format!("unshare -m {PODMAN} images --format '{{{{.Tag}}}}'"));
+    assert_eq!(names.stdout(), "1\n");
+}
+
+fn crun_runs_layouts() {
+    let forge = forge();
+    forge.ok([&["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1"], &WORDS[..]].concat());
+    forge.sh("umoci unpack --image image:1 bundle; mkdir state");
+    let inside = "umount /sys/fs/cgroup/unified 2> /dev/null || true; cd bundle; crun --root ../state run ctr-forge-$$ < /dev/null";
+    let config = "jq '.process.terminal=false' bundle/config.json > c; mv c bundle/config.json";
+    let output = forge.sh(&format!("{config}; unshare -m sh -c '{inside}'"));
+    assert_eq!(
+        output.stdout(),
+        "hello [\"/hello\", \"first\", \"second word\"] in \"/work\" A=Ok(\"one two\")\n"
+    );
+}
+
+/// A root filesystem with a shell, links and an overlay, as a distribution's would be.
+fn a_system_runs() {
+    let forge = Forge::new();
+    forge.sh("mkdir -p base/usr/bin base/etc; cp $(command -v busybox) base/usr/bin/busybox; ln -s usr/bin base/bin; ln -s busybox base/usr/bin/sh; tar -C base --xattrs -cJf base.tar.xz .");
+    forge.sh("{ ldd base/usr/bin/busybox 2> /dev/null | grep -o '/[^ ]*' || true; } | while read -r library; do mkdir -p libs/$(dirname $library); cp -L $library libs/$library; done; mkdir -p libs");
+    forge.write("over/bin/greet", "#!/bin/sh\nread -r name < /etc/name\necho \"greetings from $name\"\n");
+    forge.sh("chmod +x over/bin/greet");
+    forge.write("name", "the image\n");
+    let made = "$FORGE source scratch --tar base.tar.xz --overlay libs --overlay over --copy name:/etc/";
+    forge.sh(&format!("{made} | $FORGE output oci - -o image --tag system --cmd /bin/greet"));
+    forge.sh("umoci unpack --image image:latest bundle");
+    assert_eq!(forge.sh("chroot bundle/rootfs /bin/greet").stdout(), "greetings from the image\n");
+}
+
+fn tags_are_added_and_replaced() {
+    let forge = forge();
+    forge.write("other.tar", archive(&[Member::file("other", "x")]));
+    let id = |tag: &str| json_of(&forge, &format!("skopeo inspect oci:image:{tag}"))["Digest"].clone();
+    forge.ok(["output", "oci", "hello.tar", "-o", "image", "--tag", "x:1"]);
+    let first = id("1");
+    forge.ok(["output", "oci", "other.tar", "-o", "image", "--tag", "x:2"]);
+    assert!(id("1") == first && id("2") != first);
+    let second = id("2");
+    forge.ok(["output", "oci", "other.tar", "-o", "image", "--tag", "x:1", "--label", "new=1"]);
+    assert!(id("1") != first && id("2") == second);
+    let index: Value = serde_json::from_slice(&forge.read("image/index.json")).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
+    for tag in ["1", "2"] {
+        forge.sh(&format!("skopeo copy oci:image:{tag} dir:copied-{tag}"));
+    }
+    // A failure leaves all as it was.
+    let before = forge.names("image/blobs/sha256");
+    forge.fails(4, ["output", "oci", "image/oci-layout", "-o", "other", "--tag", "x:3"]);
+    forge.write("broken.tar", "broken");
+    forge.fails(4, ["output", "oci", "broken.tar", "-o", "image", "--tag", "x:1"]);
+    assert!(forge.names("image/blobs/sha256") == before && id("2") == second);
+    assert!(!forge.names(".").iter().any(|name| name.starts_with('.')), "{:?}", forge.names("."));
+}
+
+fn several_inputs() {
+    let forge = forge();
+    forge.write("base.tar", archive(&[Member::file("a", "base"), Member::file("b", "base")]));
+    forge.write("folder/b", "folder");
+    forge.ok(["output", "oci", "base.tar", "folder", "-o", "image", "--tag", "x:1"]);
+    let image = Image::open(&forge.path("image"), "1");
+    let layers = image.layers();
+    let paths = |index: usize| {
+        let lines = listing(&layers[index][..]);
+        lines.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (layers.len(), paths(0), paths(1)),
+        (2, vec!["/".into(), "/a".into(), "/b".into()], vec!["/".into(), "/b".into()])
+    );
+    assert_eq!(image.config["history"].as_array().unwrap().len(), 2);
+    forge.sh("umoci unpack --rootless --image image:1 bundle");
+    assert_eq!(
+        (forge.read("bundle/rootfs/a"), forge.read("bundle/rootfs/b")),
+        (b"base".into(), b"folder".into())
+    );
+}
+
+fn other_directories_are_refused() {
+    let forge = forge();
+    forge.write("mine/thesis", "years of work");
+    forge
+        .fails(2, ["output", "oci", "hello.tar", "-o", "mine", "--tag", "x:1"])
+        .says(&["no image layout", "oci-layout"]);
+    forge
+        .fails(2, ["output", "oci", "hello.tar", "-o", "mine/thesis", "--tag", "x:1"])
+        .says(&["mine/thesis is a file"]);
+    forge
+        .fails(2, ["output", "docker", "hello.tar", "-o", "mine", "--tag", "x:1"])
+        .says(&["mine is a directory"]);
+    forge
+        .fails(2, ["output", "oci", "hello.tar", "-o", "-", "--tag", "x:1"])
+        .says(&["directory", "standard output"]);
+    assert_eq!(forge.names("."), ["hello.tar", "mine"]);
+    assert_eq!(
+        (forge.names("mine"), forge.read("mine/thesis")),
+        (vec!["thesis".into()], b"years of work".into())
+    );
+    fs::create_dir(forge.path("empty")).unwrap();
+    forge.ok(["output", "oci", "hello.tar", "-o", "empty", "--tag", "x:1"]);
+    assert_eq!(forge.names("empty"), ["blobs", "index.json", "oci-layout"]);
+}
+
+fn inputs_are_not_written_over() {
+    let forge = forge();
+    let before = forge.read("hello.tar");
+    forge.write("folder/x", "x");
+    fs::create_dir(forge.path("folder/image")).unwrap();
+    std::os::unix::fs::symlink("hello.tar", forge.path("alias.tar")).unwrap();
+    for (output, input, target, message) in [
+        ("docker", "hello.tar", "hello.tar", "is an input"),
+        ("docker", "hello.tar", "alias.tar", "is an input"),
+        ("docker", "folder", "folder/x", "lies in an input"),
+        ("docker", "folder", "folder/new", "lies in an input"),
+        ("oci", "folder", "folder", "is an input"),
+        ("oci", "folder", "folder/image", "lies in an input"),
+        ("oci", "folder/x", "folder", "holds an input"),
+    ] {
+        forge
+            .fails(2, ["output", output, input, "-o", target, "--tag", "x:1"])
+            .says(&[message, "Name another place"]);
+    }
+    assert!(forge.read("hello.tar") == before && forge.read("folder/x") == b"x");
+    assert_eq!(forge.names("folder"), ["image", "x"]);
+}
+
+fn archives_with_two_names() {
+    let forge = forge();
+    forge.ok([
+        "output",
+        "docker",
+        "hello.tar",
+        "-o",
+        "hello.docker",
+        "--tag",
+        "hello:1",
+        "--tag",
+        "registry.example:5000/team/hello:two",
+    ]);
+    for name in ["hello:1", "registry.example:5000/team/hello:two"] {
+        let inspected = json_of(&forge, &format!("skopeo inspect docker-archive:hello.docker:{name}"));
+        assert_eq!(inspected["Layers"].as_array().unwrap().len(), 1, "{name}");
+    }
+    assert_ne!(forge.sh_any("skopeo inspect docker-archive:hello.docker:hello:2").code, 0);
+}
+
+fn an_ordinary_user() {
+    let forge = Forge::for_other_user();
+    // Into the directory, as the user may not see where it was built.
+    fs::copy(hello(), forge.path("hello")).unwrap();
+    forge.ok(["source", "scratch", "--copy", "hello:/hello", "-o", "hello.tar"]);
+    forge.ok([&["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1"], &WORDS[..]].concat());
+    forge
+        .ok([&["output", "docker", "hello.tar", "-o", "hello.docker", "--tag", "hello:1"], &WORDS[..]]
+            .concat());
+    forge.sh("skopeo copy --insecure-policy oci:image:1 dir:copied; skopeo copy --insecure-policy docker-archive:hello.docker oci:again:1");
+    forge.sh("umoci unpack --rootless --image image:1 bundle; bundle/rootfs/hello");
+    assert_eq!(
+        forge.sh("stat -c %u hello.tar hello.docker image/index.json").stdout(),
+        "65534\n65534\n65534\n"
+    );
+}

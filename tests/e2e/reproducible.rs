@@ -1,0 +1,150 @@
+//! The same input gives the same bytes, whoever makes them, where and when.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use ctr_forge_tests::archive::{Member, archive, listing};
+use ctr_forge_tests::layout::Image;
+use ctr_forge_tests::{Forge, Need, Test};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "reproducible::twice_the_same_bytes", needs: &[], run: twice_the_same_bytes },
+    Test { name: "reproducible::any_number_of_threads", needs: &[], run: any_number_of_threads },
+    Test { name: "reproducible::any_environment", needs: &[], run: any_environment },
+    Test { name: "reproducible::any_user", needs: &[Need::OtherUser], run: any_user },
+    Test { name: "reproducible::any_order_on_disk", needs: &[], run: any_order_on_disk },
+    Test {
+        name: "reproducible::the_epoch_is_the_latest_date",
+        needs: &[],
+        run: the_epoch_is_the_latest_date,
+    },
+    Test { name: "reproducible::without_epoch_the_input_dates_it", needs: &[], run: the_input_dates_it },
+];
+
+/// More than a few chunks of a layer, hard to compress, and always the same.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8 & 0x3f
+    };
+    (0..length).map(|_| step()).collect()
+}
+
+/// Writes the input of all tests here, names in the order of `names`.
+fn write_input(forge: &Forge, names: &[&str]) {
+    for name in names {
+        forge.write(format!("folder/{name}"), name);
+    }
+    forge.write("folder/noise", noise(5 << 20));
+    symlink("noise", forge.path("folder/link")).unwrap();
+    fs::hard_link(forge.path("folder/a"), forge.path("folder/a-again")).unwrap();
+    let members = [Member::file("etc/os-release", "ID=x\n"), Member::link("etc/link", b'2', "os-release")];
+    forge.write("base.tar", archive(&members));
+}
+
+/// A tar, a Docker archive and the index of a layout, made by a script that begins with `setup`.
+fn make(forge: &Forge, setup: &str) -> [Vec<u8>; 3] {
+    let script = "
+        rm -rf \"$OUT\"; mkdir \"$OUT\"
+        $FORGE source scratch --tar \"$IN/base.tar\" --overlay \"$IN/folder\" --copy \"$IN/folder/a\":/opt/ -o \"$OUT/root.tar\"
+        $FORGE output docker \"$OUT/root.tar\" \"$IN/folder\" -o \"$OUT/docker.tar\" --tag x:1 --label b=c --env A=1 --arch amd64
+        $FORGE output oci \"$OUT/root.tar\" \"$IN/folder\" -o \"$OUT/oci\" --tag x:1 --cmd /x --arch amd64";
+    forge.sh(&format!("IN=$PWD; OUT=$PWD/out; {setup}; {script}"));
+    ["root.tar", "docker.tar", "oci/index.json"].map(|name| forge.read(format!("out/{name}")))
+}
+
+#[track_caller]
+fn same(what: &str, first: &[Vec<u8>; 3], second: &[Vec<u8>; 3]) {
+    for (index, name) in ["root.tar", "docker.tar", "index.json"].iter().enumerate() {
+        assert!(first[index] == second[index], "{what}: {name} differs");
+    }
+}
+
+fn twice_the_same_bytes() {
+    let forge = Forge::new();
+    write_input(&forge, &["a", "b"]);
+    let first = make(&forge, "true");
+    assert!(first[1].len() > 4 << 20, "the layers should be of several chunks");
+    same("twice", &first, &make(&forge, "sleep 1.1"));
+    // And it is the input that decides.
+    forge.write("folder/b", "B");
+    let changed = make(&forge, "true");
+    assert!((0..3).all(|index| first[index] != changed[index]));
+}
+
+fn any_number_of_threads() {
+    let forge = Forge::new();
+    write_input(&forge, &["a", "b"]);
+    let [first, rest @ ..] = [1, 2, 4].map(|jobs| make(&forge, &format!("export CTR_FORGE_JOBS={jobs}")));
+    rest.iter().for_each(|other| same("jobs", &first, other));
+}
+
+fn any_environment() {
+    let forge = Forge::new();
+    write_input(&forge, &["a", "b"]);
+    let first = make(&forge, "true");
+    for setup in [
+        "umask 077",
+        "export TZ=Asia/Kathmandu",
+        "export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8",
+        "mkdir -p d; cd d",
+        "export TMPDIR=$PWD",
+    ] {
+        same(setup, &first, &make(&forge, setup));
+    }
+}
+
+fn any_user() {
+    let names = ["a", "b"];
+    let (root, other) = (Forge::new(), Forge::for_other_user());
+    write_input(&root, &names);
+    write_input(&other, &names);
+    assert_ne!(root.sh("id -u").stdout, other.sh("id -u").stdout);
+    same("users", &make(&root, "true"), &make(&other, "umask 077"));
+}
+
+fn any_order_on_disk() {
+    let mut names: Vec<String> = (0..200).map(|n| format!("a{n}/file")).chain(["a".into()]).collect();
+    let forward = Forge::new();
+    write_input(&forward, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    names.reverse();
+    let backward = Forge::new();
+    write_input(&backward, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    same("order", &make(&forward, "true"), &make(&backward, "true"));
+}
+
+/// A tar with a file of 1970 and one of 2033.
+fn old_and_new() -> Vec<u8> {
+    let mut new = Member::file("new", "");
+    new.set(136, format!("{:011o}\0", 2_000_000_000).as_bytes());
+    let mut old = Member::file("old", "");
+    old.set(136, format!("{:011o}\0", 1_000).as_bytes());
+    archive(&[new, old])
+}
+
+fn the_epoch_is_the_latest_date() {
+    let forge = Forge::new().env("SOURCE_DATE_EPOCH", "1700000000");
+    forge.write("in.tar", old_and_new());
+    forge.write("file", "");
+    let tar = forge.ok(["source", "scratch", "--tar", "in.tar", "--copy", "file:/file"]).stdout;
+    let dates: Vec<_> =
+        listing(&tar[..]).iter().map(|line| line.split(' ').nth(5).unwrap().to_owned()).collect();
+    assert_eq!(dates, ["1700000000", "1700000000", "1700000000", "1000"], "root, copy, new, old");
+    forge.ok(["output", "oci", "in.tar", "-o", "image", "--tag", "x:1"]);
+    let image = Image::open(&forge.path("image"), "1");
+    assert_eq!(image.config["created"], "2023-11-14T22:13:20Z");
+    assert!(image.layers()[0] == forge.ok(["source", "scratch", "--tar", "in.tar"]).stdout);
+}
+
+fn the_input_dates_it() {
+    let forge = Forge::new();
+    forge.write("in.tar", old_and_new());
+    forge.ok(["output", "oci", "in.tar", "-o", "image", "--tag", "x:1"]);
+    assert_eq!(Image::open(&forge.path("image"), "1").config["created"], "2033-05-18T03:33:20Z");
+    forge.write("folder/x", "");
+    forge.ok(["output", "oci", "folder", "-o", "image", "--tag", "x:2"]);
+    assert_eq!(Image::open(&forge.path("image"), "2").config["created"], "1970-01-01T00:00:00Z");
+}
