@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -69,6 +70,13 @@ impl Forge {
         std::os::unix::fs::chown(forge.directory(), Some(NOBODY), Some(NOBODY)).unwrap();
         forge.user = Some(NOBODY);
         forge
+    }
+
+    /// The same directory with another binary, which may lie in it.
+    #[must_use]
+    pub fn with(mut self, binary: PathBuf) -> Self {
+        self.binary = binary;
+        self
     }
 
     /// Sets an environment variable for all further commands.
@@ -165,6 +173,31 @@ impl Forge {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         Output::of(&mut command)
+    }
+
+    /// Processes that have the directory's name in their environment or arguments: the commands
+    /// run here, which have it as `HOME`, and with `TMPDIR` set to it all that workers start.
+    pub fn processes(&self) -> Vec<String> {
+        let needle = self.directory().as_os_str().as_encoded_bytes();
+        let has = |text: &[u8]| text.windows(needle.len()).any(|window| window == needle);
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let found = processes.filter_map(|process| {
+            let read = |file: &str| fs::read(process.join(file)).unwrap_or_default();
+            let arguments = read("cmdline");
+            let name = || format!("{}: {}", process.display(), String::from_utf8_lossy(&arguments));
+            (has(&arguments) || has(&read("environ"))).then(name)
+        });
+        found.collect()
+    }
+
+    /// Panics unless all processes of [`Forge::processes`] are gone within so many seconds.
+    #[track_caller]
+    pub fn no_process_within(&self, seconds: u64) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while !self.processes().is_empty() {
+            assert!(Instant::now() < end, "left behind: {:?}", self.processes());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The names in a folder of the directory, sorted, hidden ones included.

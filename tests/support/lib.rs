@@ -9,6 +9,7 @@
 //! | [`difficult`] | a tree with all that goes wrong |
 //! | [`unpacked`] | what an unpacker made of it |
 //! | [`layout`] | what is in an OCI image layout |
+//! | [`faulty`] | a plugin that misbehaves as it is told |
 //!
 //! The tests themselves are in `tests/e2e`, a file for each property.
 
@@ -17,10 +18,12 @@
 pub mod archive;
 pub mod build;
 pub mod difficult;
+pub mod faulty;
 pub mod forge;
 pub mod layout;
 pub mod runner;
 pub mod unpacked;
 
+pub use faulty::Faulty;
 pub use forge::{Forge, Output};
 pub use runner::{Need, Test};

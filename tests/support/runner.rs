@@ -32,7 +32,7 @@ pub enum Need {
     Root,
     /// To be able to run a program as another, ordinary user (root and `setpriv`).
     OtherUser,
-    /// Rust's standard library for the static musl target of this machine.
+    /// Rust's standard library and a C compiler for the static musl target of this machine.
     Musl,
     /// A nightly toolchain.
     Nightly,
@@ -68,11 +68,18 @@ impl Need {
             }
             Need::Musl => {
                 let target = musl_target();
-                let found =
-                    Command::new("rustc").args(["--print", "target-libdir", "--target", &target]).output();
-                found.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
+                let found = crate::build::rust_tool("rustc")
+                    .args(["--print", "target-libdir", "--target", &target])
+                    .output();
+                // Some of what the binary is made of is written in C.
+                on_path("musl-gcc")
+                    && found.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
             }
-            Need::Nightly => succeeds("rustup", &["run", "nightly", "rustc", "--version"]),
+            Need::Nightly => {
+                let run = ["run", "nightly", "rustc", "--version"];
+                let output = crate::build::rust_tool("rustup").args(run).output();
+                output.is_ok_and(|output| output.status.success())
+            }
             Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
         }
     }

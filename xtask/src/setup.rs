@@ -27,6 +27,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("setcap", "libcap2-bin"),
     ("newuidmap", "uidmap"),
     ("pigz", "pigz"),
+    ("musl-gcc", "musl-tools"),
 ];
 
 pub(crate) fn run() -> Result<(), String> {

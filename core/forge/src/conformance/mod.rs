@@ -102,7 +102,9 @@ pub fn test(
                 }
             };
             let subject = Subject { forge, plugin, role, component, options: &options, limits };
-            protocol::check(&subject, &mut add);
+            if !protocol::check(&subject, &mut add) {
+                continue;
+            }
             match role {
                 Role::Source => source::check(&subject, &mut add),
                 Role::Output => output::check(&subject, &mut add),

@@ -1,7 +1,6 @@
 //! An output at work, on layers known beforehand.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use ctr_forge_plugin::{Error, ErrorKind, Writes};
@@ -81,20 +80,29 @@ fn hash_directory(directory: &Path, hasher: &mut Hasher) -> std::io::Result<()> 
 }
 
 fn known_rootfs() -> Result<Vec<u8>, Error> {
-    let content = b"#!/bin/sh\necho hello\n";
-    let entries = [
-        ("etc", Kind::Directory, 0o755),
-        ("hello", Kind::File { size: content.len() as u64 }, 0o755),
-        ("link", Kind::Symlink((*b"hello").into()), 0o777),
+    let content: &[u8] = b"#!/bin/sh\necho hello\n";
+    let entries: [(_, _, _, &[u8]); 3] = [
+        ("etc", Kind::Directory, 0o755, &[]),
+        ("hello", Kind::File { size: content.len() as u64 }, 0o755, content),
+        ("link", Kind::Symlink((*b"hello").into()), 0o777, &[]),
     ];
     let broken = |e: &dyn std::error::Error| {
         Error::new(ErrorKind::Internal, "cannot make the known rootfs").because(e)
     };
     let mut writer = Writer::new(Vec::new());
-    for (path, kind, mode) in entries {
+    for (path, kind, mode, mut content) in entries {
         let path = RootPath::new(path.as_bytes()).map_err(|e| broken(&e))?;
-        let entry = Entry::new(path, kind, mode);
-        writer.entry(&entry, &mut content.take(entry.kind.size())).map_err(|e| broken(&e))?;
+        writer.entry(&Entry::new(path, kind, mode), &mut content).map_err(|e| broken(&e))?;
     }
     writer.finish().map_err(|e| broken(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_rootfs_can_be_made() {
+        assert!(known_rootfs().is_ok_and(|rootfs| rootfs.ends_with(&[0; 1024])));
+    }
 }

@@ -8,12 +8,13 @@ use super::{Outcome, Subject, text};
 use crate::options::{Files, plain_value};
 use crate::{Attachments, ops};
 
-pub(super) fn check(subject: &Subject<'_>, add: &mut dyn FnMut(&str, Outcome)) {
+/// Returns whether the plugin loads at all; if not, no other check says more.
+pub(super) fn check(subject: &Subject<'_>, add: &mut dyn FnMut(&str, Outcome)) -> bool {
     let loads = subject.job().map(drop).map_err(|error| text(&error));
     let usable = loads.is_ok();
     add("loads", Outcome::of(loads));
     if !usable {
-        return;
+        return false;
     }
     add("answers an unknown method", Outcome::of(unknown_method(subject)));
     add("answers garbage", Outcome::of(garbage(subject)));
@@ -22,6 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, add: &mut dyn FnMut(&str, Outcome)) {
         add("knows the options of its manifest", known_options(subject));
     }
     add("answers doctor and complete", Outcome::of(side_methods(subject)));
+    true
 }
 
 /// The method of the component that is asked for whatever it does in the end, with nothing to do.

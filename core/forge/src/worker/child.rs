@@ -72,8 +72,12 @@ fn take_socket() -> Result<OwnedFd> {
     let null = fs::File::open("/dev/null").map_err(|e| Error::io("cannot open /dev/null", e))?;
     rustix::stdio::dup2_stdin(null).map_err(cannot)?;
     // Whatever else the host's own parent left open is none of a plugin's business.
-    // SAFETY: descriptors are only marked to be closed on exec; none is closed or moved.
-    unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) };
+    let own = socket.as_raw_fd() as libc::c_uint;
+    for (first, last) in [(3, own - 1), (own + 1, libc::c_uint::MAX)] {
+        // By number, because musl has no function for it.
+        // SAFETY: this process has just begun: it owns no descriptor from 3 on but the socket.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0 as libc::c_uint) };
+    }
     Ok(socket)
 }
 

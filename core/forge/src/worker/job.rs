@@ -36,6 +36,8 @@ const MAX_TEXT: usize = 4096;
 /// Events shown of one job; what comes beyond is counted. A plugin that floods
 /// is slowed by the socket, but a terminal or log need not suffer.
 const MAX_EVENTS: u64 = 10_000;
+/// What reports call the time before the first call.
+const START: &str = "start";
 
 /// A plugin in its worker.
 #[derive(Debug)]
@@ -117,7 +119,7 @@ impl<'a> Job<'a> {
             not_isolated: None,
         };
         let started =
-            job.wait_for(0, "start", &AtomicBool::new(false)).and_then(|frame| job.decode(frame, "start"));
+            job.wait_for(0, START, &AtomicBool::new(false)).and_then(|frame| job.decode(frame, START));
         let started: Option<Started> = started.map_err(|error| {
             let name = &plugin.manifest.name;
             error.context(format!("plugin \"{name}\" ({}) cannot be used", plugin.place()))
@@ -172,6 +174,7 @@ impl<'a> Job<'a> {
             .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a request").because(&e))?;
         let id = self.next_id;
         self.next_id += 1;
+        self.panic = None;
         self.outbox
             .push(Kind::Call, id, payload, files.into_files())
             .map_err(|e| Error::usage("the request is too large for a plugin").because(&e))?;
@@ -243,7 +246,20 @@ impl<'a> Job<'a> {
             return Ok(None);
         }
         let error = answer.get_mut("error").map(Value::take).unwrap_or_default();
-        Err(serde_json::from_value(error).map_or_else(unreadable, bounded))
+        Err(self.blame(bounded(serde_json::from_value(error).map_err(unreadable)?), method))
+    }
+
+    /// An error that is the plugin's fault says whose it is and what to do; others are the user's concern.
+    fn blame(&self, mut error: Error, method: &str) -> Error {
+        if error.kind != ErrorKind::Plugin || method == START {
+            return error;
+        }
+        match self.panic.as_ref().map(|panic| format!("panicked: {panic}")) {
+            Some(panic) if panic.starts_with(&error.message) => error.message = panic,
+            panic => error.causes.extend(panic),
+        }
+        let message = format!("plugin \"{}\" failed in \"{method}\"", self.plugin.manifest.name);
+        error.context(message).hint(self.test_hint())
     }
 
     fn test_hint(&self) -> String {
@@ -420,7 +436,8 @@ impl<'a> Job<'a> {
                 self.progress = done;
             }
             Ok(Event::Panic { message, location }) => {
-                self.panic = Some(clean(&format!("{message}, at {location}")))
+                // The first is the cause; a thread that waited for it panics after it.
+                self.panic.get_or_insert_with(|| clean(&format!("{message}, at {location}")));
             }
             Ok(_) => reporter.log(Level::Debug, &clean(&String::from_utf8_lossy(payload))),
             Err(error) => self.fault(Fault::BadEvent(clean(&error.to_string()))),
