@@ -114,6 +114,14 @@ impl StagedDirectory {
         Ok(directory.into())
     }
 
+    /// A file without a name that can get one in the directory (`linkat(2)`),
+    /// so that it need not be copied there; `None` if the file system has none.
+    pub fn unnamed_file(&self) -> Option<File> {
+        // Not with O_EXCL, as temporary files are: that is what forbids the name.
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        rustix::fs::open(self.staging.path(), flags, Mode::from_raw_mode(0o644)).ok().map(File::from)
+    }
+
     /// What is at the final place already, locked until it is published, so
     /// that two who add to it take turns. `waiting` is called now and then
     /// while another has it, and may give up.

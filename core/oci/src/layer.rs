@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
 use ctr_forge_plugin::{Error, ErrorKind, FileRef, Host, LayerRef, Result};
+use rustix::fs::{AtFlags, CWD, linkat};
 
 /// Bytes copied at once: large enough for a disk, small enough to be cancelled soon.
 const CHUNK: usize = 1 << 20;
@@ -31,18 +33,25 @@ impl Layer {
         distinct.map(open).collect()
     }
 
+    /// Gives the blob itself the name `name` in `directory`; whether that could be done.
+    ///
+    /// It can where the host made the file for it: unnamed, in the same file
+    /// system, of this user. Elsewhere [`copy`](Self::copy) does the same.
+    pub fn link(&self, directory: impl AsFd, name: &str) -> Result<bool> {
+        self.check_size()?;
+        // The way of open(2), under O_TMPFILE, for those without CAP_DAC_READ_SEARCH.
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        Ok(linkat(CWD, path, directory, name, AtFlags::SYMLINK_FOLLOW).is_ok())
+    }
+
     /// Copies the blob to `out`, calling `step` with the number of bytes after each piece.
     ///
     /// That the file has the size it should have is checked. Its digest is not:
     /// the host computed it from these very bytes, and doing so again would take
     /// longer than all else that an output does.
     pub fn copy(&self, out: &mut impl Write, step: &mut impl FnMut(u64) -> Result<()>) -> Result<()> {
+        self.check_size()?;
         let reading = |e| Error::io(format!("cannot read layer {}", self.digest), e);
-        let actual = self.file.metadata().map_err(reading)?.len();
-        if actual != self.size {
-            let message = format!("layer {} has {actual} bytes, not {}", self.digest, self.size);
-            return Err(Error::new(ErrorKind::Internal, message));
-        }
         let mut buffer = vec![0; CHUNK];
         let mut done = 0;
         while done < self.size {
@@ -53,6 +62,16 @@ impl Layer {
             out.write_all(chunk).map_err(|e| Error::io(format!("cannot write layer {}", self.digest), e))?;
             done += size;
             step(size)?;
+        }
+        Ok(())
+    }
+
+    fn check_size(&self) -> Result<()> {
+        let metadata = self.file.metadata();
+        let actual = metadata.map_err(|e| Error::io(format!("cannot read layer {}", self.digest), e))?.len();
+        if actual != self.size {
+            let message = format!("layer {} has {actual} bytes, not {}", self.digest, self.size);
+            return Err(Error::new(ErrorKind::Internal, message));
         }
         Ok(())
     }
@@ -73,6 +92,7 @@ pub fn progress(host: &Host, layers: &[Layer]) -> impl FnMut(u64) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use ctr_forge_plugin::LayerForm;
+    use rustix::fs::{Mode, OFlags, openat};
 
     use super::*;
 
@@ -100,7 +120,23 @@ mod tests {
         for size in [2, 4] {
             let error = layer(size, b"abc").copy(&mut Vec::new(), &mut |_| Ok(())).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Internal);
+            let error = layer(size, b"abc").link(CWD, "never").unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Internal);
         }
+    }
+
+    #[test]
+    fn a_file_that_never_had_a_name_can_be_the_blob() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = std::fs::File::open(directory.path()).unwrap();
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        // Not every file system has such files.
+        let Ok(file) = openat(&place, ".", flags, Mode::from_raw_mode(0o644)) else { return };
+        let layer = Layer { digest: "sha256:00".into(), size: 3, file: file.into() };
+        layer.file.write_all_at(b"abc", 0).unwrap();
+        assert!(layer.link(&place, "blob").unwrap());
+        assert_eq!(std::fs::read(directory.path().join("blob")).unwrap(), b"abc");
+        assert!(!layer.link(&place, "blob").unwrap(), "nothing is written over");
     }
 
     #[test]

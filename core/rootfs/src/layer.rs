@@ -39,7 +39,7 @@ pub struct LayerOptions {
 
 impl LayerOptions {
     /// What decides on the bytes of a blob beside its content, in words:
-    /// `gzip: zlib-rs 0.6.8, level 5, 1 MiB chunks`. Two blobs of the same tar
+    /// `gzip: zlib-rs 0.6.8, level 4, 1 MiB chunks`. Two blobs of the same tar
     /// stream are the same bytes if this is the same.
     pub fn epoch(&self) -> Result<String, EncoderError> {
         let encoder = Encoder::new(self.compression, self.level)?;

@@ -45,14 +45,17 @@ impl<'a> Layout<'a> {
         step: &mut impl FnMut(u64) -> Result<()>,
     ) -> Result<()> {
         for layer in layers {
-            match self.blob(&layer.digest, layer.size)? {
-                Some(mut file) => layer.copy(&mut file, step)?,
-                None => step(layer.size)?,
+            let wanted = self.wants(&layer.digest, layer.size)?;
+            let name = layout::blob_name(&layer.digest)?;
+            match wanted && !layer.link(&self.blobs, name)? {
+                true => layer.copy(&mut create(&self.blobs, name)?, step)?,
+                false => step(layer.size)?,
             }
         }
         for document in [&image.config, &image.manifest] {
-            if let Some(file) = self.blob(&document.descriptor.digest, document.descriptor.size)? {
-                write(file, &document.descriptor.digest, &document.bytes)?;
+            let digest = &document.descriptor.digest;
+            if self.wants(digest, document.descriptor.size)? {
+                write(create(&self.blobs, layout::blob_name(digest)?)?, digest, &document.bytes)?;
             }
         }
         if self.existing.is_none() {
@@ -64,18 +67,18 @@ impl<'a> Layout<'a> {
         self.file(INDEX_FILE, &self.index.to_json()?)
     }
 
-    /// The file to write a blob into; `None` if the existing layout has the blob.
-    fn blob(&mut self, digest: &str, size: u64) -> Result<Option<File>> {
+    /// Whether a blob is to be written; it is not if the existing layout has it.
+    fn wants(&mut self, digest: &str, size: u64) -> Result<bool> {
         let path = layout::blob_path(digest)?;
         if let Some(existing) = &self.existing {
             match existing.blob(digest, size)? {
-                Blob::Intact => return Ok(None),
+                Blob::Intact => return Ok(false),
                 Blob::Damaged => self.damaged.push(path.clone()),
                 Blob::Missing => {}
             }
         }
         self.files.push(path);
-        create(&self.blobs, layout::blob_name(digest)?).map(Some)
+        Ok(true)
     }
 
     fn file(&mut self, name: &str, content: &[u8]) -> Result<()> {

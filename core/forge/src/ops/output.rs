@@ -90,8 +90,7 @@ pub(crate) fn output_traced(
     // Before the long work: words that are wrong, a place that cannot be written.
     asked.image.check(0)?;
     let place = Place::new(forge, component, &asked.target)?;
-    let form = layer_form(component)?;
-    let layers = asked.inputs.iter().map(|input| make_layer(forge, component, asked, input, form));
+    let layers = asked.inputs.iter().map(|input| make_layer(forge, component, asked, input, &place));
     let layers = layers.collect::<Result<Vec<_>>>()?;
     let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
     let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
@@ -164,6 +163,16 @@ impl Place {
         })
     }
 
+    /// A file for a layer. An output that writes a directory can have it there without a copy.
+    fn layer_file(&self, forge: &Forge) -> Result<File> {
+        if let Place::Directory(staged) = self
+            && let Some(file) = staged.unnamed_file()
+        {
+            return Ok(file);
+        }
+        temporary_file(forge)
+    }
+
     fn publish(self, report: &OutputReport) -> Result<()> {
         match self {
             Place::File(staged) => staged.publish(),
@@ -205,8 +214,9 @@ fn make_layer(
     component: &Component,
     asked: &OutputRequest,
     input: &Path,
-    form: LayerForm,
+    place: &Place,
 ) -> Result<Finished> {
+    let form = layer_form(component)?;
     let name = if input.as_os_str() == "-" { "standard input".into() } else { input.display().to_string() };
     forge.reporter.phase(&format!("Reading {name}"));
     let mut tree = read_input(forge, asked, input, &name)?;
@@ -218,7 +228,7 @@ fn make_layer(
     }
     check_names(component, &tree, &name)?;
     forge.reporter.phase(&format!("Packing {name}"));
-    let file = temporary_file(forge)?;
+    let file = place.layer_file(forge)?;
     let options = LayerOptions {
         compression: match form {
             LayerForm::Tar => Compression::None,

@@ -12,9 +12,9 @@ use flate2::{Compress, FlushCompress, Status};
 
 use super::Compression;
 
-/// The gzip level unless one is asked for: a fifth less time than level 6 for
-/// 0.2 % more bytes.
-pub const GZIP_LEVEL: i32 = 5;
+/// The gzip level unless one is asked for: a quarter less time than level 6 for
+/// 1.8 % more bytes. Below it, a layer is longer than other tools make it.
+pub const GZIP_LEVEL: i32 = 4;
 
 /// The zstd level unless one is asked for: its own default.
 pub const ZSTD_LEVEL: i32 = 3;
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn levels_are_checked() {
         let encoder = |compression, level| Encoder::new(compression, level);
-        assert_eq!(encoder(Compression::Gzip, None), Ok(Some(Encoder::Gzip { level: 5 })));
+        assert_eq!(encoder(Compression::Gzip, None), Ok(Some(Encoder::Gzip { level: 4 })));
         assert_eq!(encoder(Compression::Zstd, Some(19)), Ok(Some(Encoder::Zstd { level: 19 })));
         assert_eq!(encoder(Compression::None, None), Ok(None));
         for (compression, level) in [
@@ -231,8 +231,8 @@ mod tests {
         let digest = |encoder: Encoder| Digest::of(&encoder.encode(&data).unwrap().data).hex();
         let gzip = Encoder::Gzip { level: GZIP_LEVEL };
         let zstd = Encoder::Zstd { level: ZSTD_LEVEL };
-        assert_eq!(gzip.to_string(), "gzip: zlib-rs 0.6.8, level 5, 1 MiB chunks");
-        assert_eq!(digest(gzip), "b217aa6834046f7a38b021080f9238789c7ddb9792ebb9e77c694c2a93fcfb27");
+        assert_eq!(gzip.to_string(), "gzip: zlib-rs 0.6.8, level 4, 1 MiB chunks");
+        assert_eq!(digest(gzip), "9b216d6ef9422b5515ccd1fa7108895f396acc54d4ec76da7888a698f2693d0e");
         assert_eq!(zstd.to_string(), "zstd: libzstd 1.5.7, level 3, 4 MiB frames");
         assert_eq!(digest(zstd), "412e70d83d7c2fcc31caec4ded0831b26863b33186f837ede29b476ddcc94d06");
     }

@@ -52,12 +52,15 @@ fn travels(name: &[u8]) -> bool {
 /// The extended attributes of an open file or directory that belong in an image.
 pub(super) fn xattrs(file: impl AsFd) -> Result<Xattrs, Errno> {
     let mut xattrs = Xattrs::default();
-    let mut names = vec![0; XATTR_MAX];
-    let length = match rustix::fs::flistxattr(&file, &mut names[..]) {
+    // Most files have none: to ask with room for none spares them the buffer.
+    match rustix::fs::flistxattr(&file, &mut [0; 1][..]) {
         // Not every file system has them.
-        Err(Errno::NOTSUP | Errno::NOSYS) => 0,
-        result => result?,
-    };
+        Ok(0) | Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(xattrs),
+        Ok(_) | Err(Errno::RANGE) => {}
+        Err(error) => return Err(error),
+    }
+    let mut names = vec![0; XATTR_MAX];
+    let length = rustix::fs::flistxattr(&file, &mut names[..])?;
     let mut value = Vec::new();
     for name in names[..length].split(|&byte| byte == 0).filter(|name| travels(name)) {
         value.resize(XATTR_MAX, 0);

@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::WalkError;
@@ -53,9 +53,21 @@ impl Folder {
         path
     }
 
-    /// Opens the directory, one component at a time: a path of 4096 bytes is
-    /// one too long for a system call, and no component may be a link.
+    /// Opens the directory; no component may be a link.
+    ///
+    /// One call does it (openat2(2), Linux 5.6) unless the kernel or a filter
+    /// has none, or the path is too long for it. Then it is one component at a
+    /// time.
     pub(super) fn open(&self) -> Result<OwnedFd, Errno> {
+        if !self.path.is_root() {
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            let path = self.path.as_bytes();
+            match rustix::fs::openat2(&self.root.fd, path, OPEN | OFlags::DIRECTORY, Mode::empty(), resolve) {
+                Ok(fd) => return Ok(fd),
+                Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::NAMETOOLONG) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let mut fd = open_directory(&self.root.fd, b".")?;
         for part in self.path.components() {
             fd = open_directory(&fd, part)?;

@@ -1,0 +1,89 @@
+//! From a directory to an image layout.
+
+use std::fs;
+
+use super::{Bench, Column, Goal, at_most_of};
+use crate::Result;
+use crate::measure::{Subject, in_turns, in_turns_cold};
+use crate::record::{Record, Series};
+use crate::work::Work;
+
+pub(super) const BENCH: Bench = Bench {
+    name: "layer",
+    title: "From a directory to an image",
+    text: "`ctr-forge output oci DIR -o image --preserve` makes an OCI image layout with one gzip layer. So do \
+           `umoci init`, `umoci new` and `umoci insert` together. `tar --sort=name --xattrs | pigz -p2 | tee | \
+           sha256sum` makes the layer alone, with one of the two digests that an image needs. All have two \
+           threads. The small tree is that of the section above, the large one is eight copies of it. What was \
+           made is the layer's blob.",
+    tools: &["umoci", "tar", "pigz"],
+    columns: &[Column::Seconds, Column::Cpu, Column::Time, Column::CpuTime, Column::Result, Column::Peak],
+    run,
+    goals,
+};
+
+const SMALL: &str = "270 MB";
+const LARGE: &str = "2 GB";
+const OURS: &str = "ctr-forge";
+const UMOCI: &str = "umoci";
+const PIGZ: &str = "tar and pigz";
+/// Copies of the small tree in the large one.
+const COPIES: &str = "8";
+const ROUNDS: usize = 5;
+const ROUNDS_LARGE: usize = 3;
+
+fn run(work: &Work) -> Result<Vec<Series>> {
+    let small = work.fixture(&["tree", "small"])?;
+    let mut all = in_turns(ROUNDS, subjects(work, SMALL, "small", small))?;
+    let large = work.fixture(&["copies", "small", "large", COPIES])?;
+    all.extend(in_turns_cold(ROUNDS_LARGE, subjects(work, LARGE, "large", large))?);
+    Ok(all)
+}
+
+fn subjects<'a>(work: &'a Work, case: &str, tree: &'static str, input: (u64, u64)) -> Vec<Subject<'a>> {
+    let series = |subject| Series::new(case, subject).with_input(input);
+    let ours = Subject::new(series(OURS), move || {
+        work.remove("image")?;
+        Ok(work.forge(&["-q", "output", "oci", tree, "-o", "image", "--preserve", "--tag", "image:1"]))
+    });
+    let umoci = Subject::new(series(UMOCI), move || {
+        work.remove("umoci")?;
+        let script = "umoci init --layout umoci && umoci new --image umoci:1 && umoci insert --image umoci:1";
+        Ok(work.script(&format!("{script} {tree} /")))
+    });
+    let pigz = Subject::new(series(PIGZ), move || {
+        work.remove("layer.tar.gz")?;
+        let tar = format!("tar --sort=name --xattrs -cf - -C {tree} .");
+        Ok(work.script(&format!("{tar} | pigz -p2 | tee layer.tar.gz | sha256sum")))
+    });
+    vec![
+        ours.with_result(|| blob(work, "image/blobs/sha256")),
+        umoci.with_result(|| blob(work, "umoci/blobs/sha256")),
+        pigz.with_result(|| Ok(Some(fs::metadata(work.path("layer.tar.gz"))?.len()))),
+    ]
+}
+
+/// The length of the layer: nothing else in a layout is as long.
+fn blob(work: &Work, directory: &str) -> Result<Option<u64>> {
+    let mut longest = None;
+    for entry in fs::read_dir(work.path(directory))? {
+        longest = longest.max(Some(entry?.metadata()?.len()));
+    }
+    Ok(longest)
+}
+
+fn goals(record: &Record) -> Option<Vec<Goal>> {
+    let mut goals = Vec::new();
+    for case in [SMALL, LARGE] {
+        goals.push(at_most_of(record, case, OURS, UMOCI, 0.85)?);
+        goals.push(at_most_of(record, case, OURS, PIGZ, 0.45)?);
+        let length = |subject| record.series(case, subject)?.result;
+        let ratio = length(OURS)? as f64 / length(UMOCI)? as f64;
+        goals.push(Goal {
+            wanted: format!("{case}: a blob no longer than that of {UMOCI}"),
+            found: format!("{ratio:.3} of it"),
+            met: ratio <= 1.0,
+        });
+    }
+    Some(goals)
+}
