@@ -4,8 +4,10 @@ mod output;
 mod source;
 
 use std::error::Error as StdError;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use ctr_forge_plugin::{Component, Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
 use rustix::event::{PollFd, PollFlags};
@@ -85,7 +87,7 @@ pub(crate) fn possible_date(date: i64) -> i64 {
     date.clamp(0, LATEST)
 }
 
-/// A reader that fails as soon as the user wants the work to end, even while it waits for a pipe.
+/// A file that fails as soon as the user wants the work to end, even while it waits for a pipe.
 #[derive(Debug)]
 pub(crate) struct CancellableFile<'a> {
     file: File,
@@ -93,27 +95,61 @@ pub(crate) struct CancellableFile<'a> {
 }
 
 impl<'a> CancellableFile<'a> {
+    /// For reading.
     pub(crate) fn new(file: File, cancel: &'a Cancel) -> Self {
         Self { file, cancel }
     }
-}
 
-impl Read for CancellableFile<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// For writing. A pipe is opened anew, so that not to wait for it is our
+    /// own affair and not that of all who share it.
+    pub(crate) fn for_writing(file: &File, cancel: &'a Cancel) -> io::Result<Self> {
+        let again = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let file = match again {
+            Ok(again) if file.metadata()?.file_type().is_fifo() => again,
+            _ => file.try_clone()?,
+        };
+        Ok(Self { file, cancel })
+    }
+
+    fn wait(&self, flags: PollFlags) -> io::Result<()> {
         loop {
-            let mut fds = [
-                PollFd::new(&self.file, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.cancel.readable(), PollFlags::IN),
-            ];
+            let wish = PollFd::from_borrowed_fd(self.cancel.readable(), PollFlags::IN);
+            let mut fds = [PollFd::new(&self.file, flags), wish];
             match rustix::event::poll(&mut fds, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             self.cancel.check().map_err(io::Error::other)?;
             if !fds[0].revents().is_empty() {
-                return self.file.read(buffer);
+                return Ok(());
             }
         }
+    }
+}
+
+impl Read for CancellableFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.wait(PollFlags::IN)?;
+        self.file.read(buffer)
+    }
+}
+
+impl Write for CancellableFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.wait(PollFlags::OUT)?;
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

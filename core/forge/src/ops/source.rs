@@ -17,7 +17,8 @@ use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cancellable, because, joined, possible_date, report_faults, request, require_tools, unless_cancelled,
+    Cancellable, CancellableFile, because, joined, possible_date, report_faults, request, require_tools,
+    unless_cancelled,
 };
 use crate::destination::{StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
@@ -86,7 +87,7 @@ pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result
             // Made first: a place that cannot be written should be known before the work.
             let staged = StagedFile::new(path)?;
             let (report, tree) = build(forge, plugin, request)?;
-            write_tree(forge, &tree, staged.file())?;
+            write_tree(forge, &tree, Cancellable::new(staged.file(), &forge.cancel))?;
             staged.publish()?;
             Ok(report)
         }
@@ -99,7 +100,8 @@ pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result
             let (report, tree) = build(forge, plugin, request).inspect_err(|_| {
                 let _ = Writer::new(&stream).break_off();
             })?;
-            write_tree(forge, &tree, &stream)?;
+            let sink = CancellableFile::for_writing(&stream, &forge.cancel);
+            write_tree(forge, &tree, sink.map_err(|e| Error::io("cannot write the stream", e))?)?;
             Ok(report)
         }
         Sink::Nowhere => build(forge, plugin, request).map(|(report, _)| report),
@@ -136,10 +138,10 @@ impl Write for HashWriter {
 }
 
 /// Writes the canonical stream. If that fails, the stream ends inside an entry.
-fn write_tree(forge: &Forge, tree: &Tree, file: &File) -> Result<()> {
+fn write_tree(forge: &Forge, tree: &Tree, sink: impl Write) -> Result<()> {
     forge.reporter.phase("Writing the root filesystem");
     const WHAT: &str = "cannot write the root filesystem";
-    let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, Cancellable::new(file, &forge.cancel)));
+    let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, sink));
     if let Err(error) = tree.write_to(&mut writer) {
         let _ = writer.break_off();
         return Err(unless_cancelled(forge, because(WHAT, &error)));
