@@ -1,7 +1,7 @@
 //! Which plugins are found, in which order, and which are refused: without running any of their code.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 
 use ctr_forge_tests::build::{profile_directory, workspace_directory};
@@ -267,6 +267,11 @@ fn who_may_write_is_checked() {
     fs::rename(&file, forge.path("elsewhere.so")).unwrap();
     symlink(forge.path("elsewhere.so"), &file).unwrap();
     assert!(used(&list(&forge, &[])).is_some());
+    // But where it lies counts too.
+    mode(&forge.path(PLUGINS), 0o777);
+    assert_eq!(refused(&list(&forge, &[])).0, "permission");
+    mode(&forge.path(PLUGINS), 0o755);
+    assert!(used(&list(&forge, &[])).is_some());
     mode(&forge.path("elsewhere.so"), 0o666);
     assert_eq!(refused(&list(&forge, &[])).0, "permission");
     // The sidecar of a program decides as much as the program.
@@ -287,6 +292,13 @@ fn who_owns_it_is_checked() {
         "{error}"
     );
     chown(&file, Some(0), None).unwrap();
+    // A link of somebody else, to a file that is root's.
+    fs::rename(&file, forge.path("elsewhere.so")).unwrap();
+    symlink(forge.path("elsewhere.so"), &file).unwrap();
+    assert!(used(&list(&forge, &[])).is_some());
+    lchown(&file, Some(65534), None).unwrap();
+    assert!(refused(&list(&forge, &[])).1.contains("faulty.so belongs to user 65534"));
+    lchown(&file, Some(0), None).unwrap();
     chown(forge.path(PLUGINS), Some(65534), None).unwrap();
     assert!(refused(&list(&forge, &[])).1.contains("plugins belongs to user 65534"));
     // Root in somebody else's home: what that user put there does not run as root.

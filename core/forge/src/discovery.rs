@@ -274,6 +274,8 @@ impl Scan<'_> {
         };
         // Whoever can write the plugin beside a binary that cargo built can write the binary too.
         self.policy.check_owners(&real, &metadata, self.uid, origin == Origin::Development)?;
+        // And who put a link to it in place.
+        self.policy.check_place(&std::path::absolute(path).map_err(cannot_open)?, self.uid)?;
         let sidecar = if is_executable(path) { self.read_sidecar(path)? } else { None };
         let manifest_bytes = reconcile(note, sidecar, self.host)?;
         let manifest = manifest::parse(&manifest_bytes, self.host)?;
@@ -303,6 +305,7 @@ impl Scan<'_> {
         let (mut file, metadata) =
             open_regular(&real).map_err(|e| e.context(format!("cannot read {}", path.display())))?;
         self.policy.check_owners(&real, &metadata, self.uid, false)?;
+        self.policy.check_place(&std::path::absolute(&path).map_err(cannot_read)?, self.uid)?;
         let mut text = Vec::new();
         file.by_ref().take(MAX_MANIFEST as u64 + 1).read_to_end(&mut text).map_err(cannot_read)?;
         match text.len() > MAX_MANIFEST {

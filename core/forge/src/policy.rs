@@ -134,13 +134,28 @@ impl Policy {
         }
         let group = if group_may_write { 0 } else { 0o020 };
         check_one(path, file, uid, 0o002 | group)?;
-        for directory in path.ancestors().skip(1) {
-            let metadata = fs::metadata(directory).map_err(|e| cannot_read(directory, e))?;
-            let sticky = metadata.mode() & 0o1000 != 0;
-            check_one(directory, &metadata, uid, if sticky { 0 } else { 0o002 })?;
-        }
-        Ok(())
+        check_directories(path, uid)
     }
+
+    /// As [`Policy::check_owners`], of the place where a file was found: it may be a link.
+    pub fn check_place(&self, path: &Path, uid: u32) -> Result<()> {
+        if self.trusted_dirs.iter().any(|directory| path.starts_with(directory)) {
+            return Ok(());
+        }
+        // The mode of a link means nothing; its owner put it there.
+        let metadata = fs::symlink_metadata(path).map_err(|e| cannot_read(path, e))?;
+        check_one(path, &metadata, uid, 0)?;
+        check_directories(path, uid)
+    }
+}
+
+fn check_directories(path: &Path, uid: u32) -> Result<()> {
+    for directory in path.ancestors().skip(1) {
+        let metadata = fs::metadata(directory).map_err(|e| cannot_read(directory, e))?;
+        let sticky = metadata.mode() & 0o1000 != 0;
+        check_one(directory, &metadata, uid, if sticky { 0 } else { 0o002 })?;
+    }
+    Ok(())
 }
 
 fn check_one(path: &Path, metadata: &Metadata, uid: u32, forbidden: u32) -> Result<()> {

@@ -48,10 +48,9 @@ fn host_info(forge: &Forge) -> Result<Answer> {
 }
 
 fn file_temp(forge: &Forge) -> Result<Answer> {
-    let file = tempfile::tempfile_in(&forge.temp_dir)
-        .map_err(|e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e))?;
     let mut files = Attachments::new();
-    encode(FileAnswer { file: files.add(file) }, files)
+    let file = files.add(crate::ops::temporary_file(forge)?);
+    encode(FileAnswer { file }, files)
 }
 
 fn file_digest(params: Value, files: Vec<OwnedFd>, check: &mut dyn FnMut() -> Result<()>) -> Result<Answer> {

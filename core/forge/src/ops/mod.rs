@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 use ctr_forge_plugin::{Component, Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
+use ctr_forge_rootfs::{Duplicates, Tree};
 use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 
@@ -51,6 +52,22 @@ pub(crate) fn require_tools(forge: &Forge, component: &Component) -> Result<()> 
             Err(Error::new(ErrorKind::MissingTool, message).hint("Install it and try again."))
         }
     }
+}
+
+/// An empty tree, its content in the place for temporary files.
+pub(crate) fn empty_tree(forge: &Forge, duplicates: Duplicates) -> Result<Tree> {
+    // What tempfile itself says would name a file that nobody knows.
+    Tree::new_in(&forge.temp_dir, duplicates).map_err(|e| no_temporary_file(forge, e.kind()))
+}
+
+/// A file without a name, in the place for temporary files.
+pub(crate) fn temporary_file(forge: &Forge) -> Result<File> {
+    tempfile::tempfile_in(&forge.temp_dir).map_err(|e| no_temporary_file(forge, e.kind()))
+}
+
+fn no_temporary_file(forge: &Forge, kind: io::ErrorKind) -> Error {
+    let message = format!("cannot make a temporary file in {}", forge.temp_dir.display());
+    Error::io(message, io::Error::from(kind)).hint("TMPDIR names another place.")
 }
 
 /// An error of the rootfs crate as people see it: its kind is told by what lies at its root.
@@ -103,15 +120,16 @@ impl<'a> CancellableFile<'a> {
     /// For writing. A pipe is opened anew, so that not to wait for it is our
     /// own affair and not that of all who share it.
     pub(crate) fn for_writing(file: &File, cancel: &'a Cancel) -> io::Result<Self> {
-        let again = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        let file = match again {
-            Ok(again) if file.metadata()?.file_type().is_fifo() => again,
-            _ => file.try_clone()?,
+        let again = || {
+            let mut options = OpenOptions::new();
+            options
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
         };
-        Ok(Self { file, cancel })
+        // Where that is not allowed, the pipe is waited for as any other file.
+        let again = if file.metadata()?.file_type().is_fifo() { again().ok() } else { None };
+        Ok(Self { file: again.map_or_else(|| file.try_clone(), Ok)?, cancel })
     }
 
     fn wait(&self, flags: PollFlags) -> io::Result<()> {

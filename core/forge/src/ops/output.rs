@@ -21,8 +21,8 @@ use ctr_forge_rootfs::{
 };
 
 use super::{
-    Cancellable, CancellableFile, because, possible_date, report_faults, request, require_tools,
-    unless_cancelled,
+    Cancellable, CancellableFile, because, empty_tree, possible_date, report_faults, request, require_tools,
+    temporary_file, unless_cancelled,
 };
 use crate::destination::{StagedDirectory, StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
@@ -188,12 +188,6 @@ impl Place {
     }
 }
 
-fn temporary_file(forge: &Forge) -> Result<File> {
-    let place = forge.temp_dir.display();
-    tempfile::tempfile_in(&forge.temp_dir)
-        .map_err(|e| Error::io(format!("cannot make a temporary file in {place}"), e))
-}
-
 fn check_inputs(asked: &OutputRequest) -> Result<()> {
     if asked.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
         return Err(Error::usage("standard input (\"-\") can be named only once"));
@@ -278,15 +272,10 @@ fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) ->
             error
         }
     };
-    let mut tree = Tree::new_in(&forge.temp_dir, Duplicates::LastWins)
-        .map_err(|e| Error::io(format!("cannot make a temporary file in {}", forge.temp_dir.display()), e))?;
+    let mut tree = empty_tree(forge, Duplicates::LastWins)?;
     if input.as_os_str() == "-" {
-        read_tar(
-            forge,
-            &mut tree,
-            io::stdin().as_fd().try_clone_to_owned().map_err(cannot_read)?.into(),
-            name,
-        )?;
+        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(cannot_read)?;
+        read_tar(forge, &mut tree, stdin.into(), name)?;
         return Ok(tree);
     }
     if fs::metadata(input).map_err(cannot_read)?.is_dir() {

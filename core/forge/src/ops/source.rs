@@ -17,8 +17,8 @@ use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cancellable, CancellableFile, because, joined, possible_date, report_faults, request, require_tools,
-    unless_cancelled,
+    Cancellable, CancellableFile, because, empty_tree, joined, possible_date, report_faults, request,
+    require_tools, unless_cancelled,
 };
 use crate::destination::{StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
@@ -167,7 +167,10 @@ fn build_traced(
         Error::usage(format!("plugin \"{}\" has no source \"{}\"", plugin.manifest.name, request.component))
     })?;
     require_tools(forge, component)?;
-    let tree = empty_tree(forge, component.duplicates)?;
+    let tree = match component.duplicates {
+        Duplicates::Refuse => empty_tree(forge, ctr_forge_rootfs::Duplicates::Refuse)?,
+        Duplicates::LastWins => empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?,
+    };
     let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
     let isolation = isolation(component, &job);
@@ -212,10 +215,12 @@ fn resolve(forge: &Forge, job: &mut Job<'_>, request: &SourceRequest) -> Result<
     Ok(resolved.unwrap_or_default())
 }
 
-fn message<T>(forge: &Forge, asked: &SourceRequest, options: serde_json::Value, target: T) -> impl Serialize
-where
-    T: Serialize,
-{
+fn message<T: Serialize>(
+    forge: &Forge,
+    asked: &SourceRequest,
+    options: serde_json::Value,
+    target: T,
+) -> impl Serialize {
     request(forge, Role::Source, &asked.component, &asked.arch, options, target)
 }
 
@@ -279,16 +284,6 @@ fn bad_stream(plugin: &Plugin, duplicates: Duplicates) -> String {
 struct Refusal {
     error: Error,
     at_end: bool,
-}
-
-fn empty_tree(forge: &Forge, duplicates: Duplicates) -> Result<Tree> {
-    let duplicates = match duplicates {
-        Duplicates::Refuse => ctr_forge_rootfs::Duplicates::Refuse,
-        Duplicates::LastWins => ctr_forge_rootfs::Duplicates::LastWins,
-    };
-    let place = forge.temp_dir.display();
-    Tree::new_in(&forge.temp_dir, duplicates)
-        .map_err(|e| Error::io(format!("cannot make a temporary file in {place}"), io::Error::from(e.kind())))
 }
 
 fn read_stream(stream: PipeReader, mut tree: Tree, refused: &AtomicBool) -> Result<Tree, Refusal> {
