@@ -10,6 +10,9 @@ use std::path::Path;
 
 /// Small files go to the disk together, in writes of this many bytes.
 const BUFFER: usize = 256 << 10;
+/// So many bytes of a file must have come before its size is believed, and
+/// held against the room on the disk: until then it is likelier to be cut short.
+const SEEMS_REAL: u64 = 64 << 20;
 
 /// An append-only temporary file that can be read while it grows.
 #[derive(Debug)]
@@ -43,9 +46,14 @@ impl Spool {
     pub(super) fn append(&mut self, content: &mut dyn Read, size: u64) -> Result<u64, SpoolError> {
         let start = self.written + self.filled as u64;
         let mut left = size;
+        let mut room_is_known = false;
         while left > 0 {
             if self.filled == BUFFER {
                 self.flush().map_err(SpoolError::Write)?;
+            }
+            if !room_is_known && size - left >= SEEMS_REAL {
+                self.check_room(left).map_err(SpoolError::Write)?;
+                room_is_known = true;
             }
             let room = &mut self.buffer[self.filled..];
             let wanted = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -60,6 +68,16 @@ impl Spool {
             }
         }
         Ok(start)
+    }
+
+    /// An error if the disk has no room for this many bytes more: better than
+    /// to fill it first, and a hole of a sparse file costs its author nothing.
+    fn check_room(&self, bytes: u64) -> io::Result<()> {
+        let disk = rustix::fs::fstatvfs(&self.file)?;
+        match disk.f_bavail.saturating_mul(disk.f_frsize) < bytes {
+            true => Err(rustix::io::Errno::NOSPC.into()),
+            false => Ok(()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -139,5 +157,14 @@ mod tests {
         assert!(matches!(spool.append(&mut content, 4), Err(SpoolError::Short(2))));
         let offset = spool.append(&mut &b"xyz"[..], 3).unwrap();
         assert_eq!(read(&spool, offset, 3), b"xyz");
+    }
+
+    #[test]
+    fn a_file_larger_than_the_disk_does_not_fill_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(directory.path()).unwrap();
+        let error = spool.append(&mut io::repeat(0), 1 << 60).unwrap_err();
+        assert!(matches!(error, SpoolError::Write(error) if error.kind() == io::ErrorKind::StorageFull));
+        assert!(spool.written <= SEEMS_REAL + BUFFER as u64);
     }
 }
