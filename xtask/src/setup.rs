@@ -15,6 +15,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("oci-image-tool", "oci-image-tool"),
     ("podman", "podman"),
     ("crun", "crun"),
+    ("runc", "runc"),
+    ("busybox", "busybox-static"),
     ("bsdtar", "libarchive-tools"),
     ("gcc", "gcc"),
     ("make", "make"),
@@ -23,7 +25,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
     ("bzip2", "bzip2"),
-    ("getfattr", "attr"),
+    ("setfattr", "attr"),
     ("setcap", "libcap2-bin"),
     ("newuidmap", "uidmap"),
     ("pigz", "pigz"),
@@ -78,5 +80,29 @@ fn add_musl() {
     let added = Command::new("rustup").args(["target", "add", &target]).stderr(Stdio::null()).status();
     if !added.is_ok_and(|status| status.success()) {
         println!("rustup cannot add {target}, so tests that need it are skipped unless it is there already");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs of Debian's essential packages: they are always there.
+    const ESSENTIAL: &[&str] = &["chroot", "gzip", "mknod", "setsid", "tar"];
+
+    #[test]
+    fn every_tool_that_a_test_needs_is_installed() {
+        let tests = crate::workspace().join("tests/e2e");
+        let mut needed = 0;
+        for file in fs::read_dir(tests).expect("the tests") {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("a text");
+            for rest in text.split("Need::Tool(\"").skip(1) {
+                let tool = rest.split('"').next().unwrap_or_default();
+                let installed = TOOLS.iter().any(|(known, _)| *known == tool);
+                assert!(installed || ESSENTIAL.contains(&tool), "nobody installs {tool}");
+                needed += 1;
+            }
+        }
+        assert!(needed > 10, "the needs were not found");
     }
 }
