@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ctr_forge_rootfs::{Attributes, Duplicates, Reader, Tree, Walk, Writer};
 
-use crate::{Result, fixture};
+use crate::{Result, fixture, mirror};
 
 /// Bytes read or written at a time, as in ctr-forge.
 const BUFFER: usize = 1 << 20;
@@ -24,6 +24,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         ["content", file, bytes] => print(fixture::content(Path::new(file), bytes.parse()?)?),
         ["entries", file, count] => print(fixture::entries(Path::new(file), count.parse()?)?),
         ["write", directory, file] => return write(Path::new(directory), Path::new(file)),
+        ["serve", directory] => return mirror::serve(Path::new(directory)),
         ["read"] => print(read()?),
         _ => return Err("no such part".into()),
     }

@@ -16,6 +16,7 @@ mod bench;
 mod child;
 mod fixture;
 mod measure;
+mod mirror;
 mod record;
 mod report;
 mod work;
@@ -64,7 +65,12 @@ fn run(words: &[&str]) -> Result<()> {
         eprintln!("{}", bench.title);
         let work = Work::new()?;
         let load = record::load();
-        let record = Record::new(date.clone(), load, bench.tools, (bench.run)(&work)?)?;
+        let series = (bench.run)(&work)?;
+        if series.is_empty() {
+            eprintln!("  its samples stay as they are");
+            continue;
+        }
+        let record = Record::new(date.clone(), load, bench.tools, series)?;
         let mut json = serde_json::to_string_pretty(&record)?;
         json.push('\n');
         fs::write(samples(bench), json)?;

@@ -165,7 +165,7 @@ fn options_must_agree() {
 fn services_are_checked() {
     check(&[
         ("unknown-service", 11, &["this ctr-forge has no service \"no.such.service\"", "newer ctr-forge"]),
-        ("digest-pipe", 2, &["only a regular file has a digest"]),
+        ("digest-pipe", 2, &["only a regular file can be read here"]),
         ("digest-not-open", 12, &["plugin \"faulty\" failed", "names file 999"]),
         ("digest-nothing", 2, &["the parameters of \"file.digest\" are wrong"]),
     ]);

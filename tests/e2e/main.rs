@@ -6,45 +6,63 @@ use std::process::ExitCode;
 
 use ctr_forge_tests::runner;
 
+mod apt_oracle;
 mod broken_stream;
 mod bundled;
 mod cancel;
 mod clients;
 mod command_line;
 mod conformance;
+mod debian_faults;
+mod debian_mirror;
+mod debian_trust;
+mod debootstrap;
 mod difficult_tree;
 mod discovery;
 mod faults;
+mod fixtures;
 mod hostile_input;
 mod reproducible;
 mod scratch;
 
 fn main() -> ExitCode {
     let modules = [
+        "apt_oracle",
         "broken_stream",
         "bundled",
         "cancel",
         "clients",
         "command_line",
         "conformance",
+        "debian_faults",
+        "debian_mirror",
+        "debian_trust",
+        "debootstrap",
         "difficult_tree",
         "discovery",
         "faults",
+        "fixtures",
         "hostile_input",
         "reproducible",
         "scratch",
     ];
     runner::check_modules(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e"), &modules);
     runner::run(&[
+        apt_oracle::TESTS,
         broken_stream::TESTS,
         bundled::TESTS,
         cancel::TESTS,
         clients::TESTS,
         command_line::TESTS,
         conformance::TESTS,
+        debian_faults::TESTS,
+        debian_mirror::TESTS,
+        debian_trust::TESTS,
+        debootstrap::TESTS,
         difficult_tree::TESTS,
         discovery::TESTS,
         faults::TESTS,
+        fixtures::TESTS,
         hostile_input::TESTS,
         reproducible::TESTS,
         scratch::TESTS,

@@ -10,6 +10,13 @@
 //! | [`unpacked`] | what an unpacker made of it |
 //! | [`layout`] | what is in an OCI image layout |
 //! | [`faulty`] | a plugin that misbehaves as it is told |
+//! | [`deb`] | Debian packages, good and bad |
+//! | [`debian`] | signed archives of them, of Debian's and Ubuntu's shape, and damage to these |
+//! | [`distribution`] | packages that make a distribution in miniature |
+//! | [`openpgp`] | keys and signatures |
+//! | [`server`] | a web server with faults, which remembers what it was asked for |
+//! | [`compression`] | how packages and indexes are compressed |
+//! | [`mirror`] | the Debian mirror of the host |
 //!
 //! The tests themselves are in `tests/e2e`, a file for each property.
 
@@ -17,13 +24,25 @@
 
 pub mod archive;
 pub mod build;
+pub mod compression;
+pub mod deb;
+pub mod debian;
 pub mod difficult;
+pub mod distribution;
 pub mod faulty;
 pub mod forge;
 pub mod layout;
+pub mod mirror;
+pub mod openpgp;
 pub mod runner;
+pub mod server;
 pub mod unpacked;
 
+pub use compression::Compression;
+pub use deb::Deb;
+pub use debian::{Archive, Suite};
 pub use faulty::Faulty;
 pub use forge::{Forge, Output};
+pub use openpgp::Key;
 pub use runner::{Need, Test};
+pub use server::Server;

@@ -38,6 +38,8 @@ pub enum Need {
     Nightly,
     /// To be able to mount in a mount namespace of its own.
     MountNamespace,
+    /// A mirror of Debian that the host's apt uses and that answers.
+    Mirror,
 }
 
 impl Need {
@@ -49,6 +51,7 @@ impl Need {
             Need::Musl => "musl target".into(),
             Need::Nightly => "nightly toolchain".into(),
             Need::MountNamespace => "mount namespace".into(),
+            Need::Mirror => "the network's Debian mirror".into(),
         }
     }
 
@@ -81,6 +84,7 @@ impl Need {
                 output.is_ok_and(|output| output.status.success())
             }
             Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
+            Need::Mirror => crate::mirror::host_mirror().is_some(),
         }
     }
 }

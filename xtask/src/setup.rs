@@ -30,6 +30,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("newuidmap", "uidmap"),
     ("pigz", "pigz"),
     ("musl-gcc", "musl-tools"),
+    ("mmdebstrap", "mmdebstrap"),
 ];
 
 pub(crate) fn run() -> Result<(), String> {
@@ -87,8 +88,8 @@ fn add_musl() {
 mod tests {
     use super::*;
 
-    /// Programs of Debian's essential packages: they are always there.
-    const ESSENTIAL: &[&str] = &["chroot", "gzip", "mknod", "setsid", "tar"];
+    /// Programs of Debian's essential packages and of apt's: they are always there.
+    const ESSENTIAL: &[&str] = &["apt-get", "chroot", "dpkg-deb", "gpgv", "gzip", "mknod", "setsid", "tar"];
 
     #[test]
     fn every_tool_that_a_test_needs_is_installed() {

@@ -59,7 +59,7 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     // What `plugin test` does is no work that anyone waits for; its own lines tell how far it is.
     let silent = matches.subcommand_name() == Some("plugin") && verbosity == Verbosity::Normal;
     let console = Console::new(if silent { Verbosity::Quiet } else { verbosity }, json);
-    let forge = environment::forge(Box::new(console), cancel_on_signals()?)?;
+    let forge = environment::forge(Box::new(console), cancel_on_signals()?, matches.get_flag("offline"))?;
     let session = Session { forge, catalog, json, verbosity };
     dispatch(&session, &matches)
 }
@@ -75,6 +75,7 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
         }
     };
     let written = (0..words.len()).any(|index| to_file(&words[index..]));
+    let written = written || words.iter().any(|word| word == "--dry-run");
     let others = ["output", "plugin", "completions", "help"];
     // A mistyped "source" is none of the others.
     command_word(words).is_some_and(|word| !others.iter().any(|other| word == other)) && !written
@@ -120,6 +121,7 @@ pub(crate) fn command(catalog: &Catalog) -> Command {
 
 const AFTER_HELP: &str = "\
 Examples:
+  ctr-forge source debootstrap bookworm --variant extract busybox-static -o rootfs.tar
   ctr-forge source scratch --copy hello:/hello -o hello.tar
   ctr-forge output oci hello.tar -o image --tag hello:1 --entrypoint '[\"/hello\"]'
   ctr-forge source scratch --tar rootfs.tar.xz | docker import - mini
@@ -129,7 +131,7 @@ Exit codes are listed in docs/EXIT-CODES.md: 0 is success, 2 a wrong command lin
 /// Over the options that every command has.
 const HEADING: &str = "Everywhere";
 
-fn global_arguments() -> [Arg; 5] {
+fn global_arguments() -> [Arg; 6] {
     [
         Arg::new("plugin")
             .long("plugin")
@@ -167,6 +169,12 @@ fn global_arguments() -> [Arg; 5] {
             .action(ArgAction::SetTrue)
             .help_heading(HEADING)
             .help("Print results and errors as JSON"),
+        Arg::new("offline")
+            .long("offline")
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help_heading(HEADING)
+            .help("Do without the network: use what the cache has"),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, PossibleValuesParser, ValueParser, ValueRange};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use ctr_forge_core::discovery::Catalog;
 use ctr_forge_core::options::Options;
@@ -74,8 +74,7 @@ fn argument(option: &OptionSpec) -> Arg {
         argument = argument.default_value(default.clone());
     }
     if option.positional {
-        let count = if option.is_list() { ValueRange::new(0..) } else { ValueRange::new(0..=1) };
-        return argument.num_args(count);
+        return if option.is_list() { argument.num_args(0..) } else { argument };
     }
     if let Some(short) = option.short {
         argument = argument.short(short);

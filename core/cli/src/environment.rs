@@ -6,10 +6,12 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ctr_forge_core::discovery::{Origin, SearchPath};
 use ctr_forge_core::policy::Policy;
 use ctr_forge_core::{Cancel, Forge, Reporter};
+use ctr_forge_fetch::{self as fetch, Fetcher};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use semver::Version;
 
@@ -25,6 +27,9 @@ const SYSTEM_PLUGINS: [&str; 4] = [
     "/usr/libexec/ctr-forge",
 ];
 
+/// Files downloaded at once: enough to hide a server's latency, and what its users bear.
+const DOWNLOADS: NonZeroUsize = NonZeroUsize::new(6).unwrap();
+
 /// This ctr-forge's version.
 pub(crate) fn version() -> Version {
     // Cargo checks the version of every package that it builds.
@@ -32,12 +37,15 @@ pub(crate) fn version() -> Version {
 }
 
 /// What the jobs of this process depend on.
-pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel) -> Result<Forge> {
+pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel, offline: bool) -> Result<Forge> {
+    let temp_dir = temp_dir();
+    let fetcher = Fetcher::new(fetch_config(temp_dir.clone(), offline)?);
     Ok(Forge {
         version: version(),
         executable: PathBuf::from("/proc/self/exe"),
         worker_env: worker_environment(),
-        temp_dir: temp_dir(),
+        temp_dir,
+        fetcher: Arc::new(fetcher),
         epoch: source_date_epoch()?,
         jobs: jobs()?,
         reporter,
@@ -52,6 +60,55 @@ fn worker_environment() -> Vec<(OsString, OsString)> {
         environment.extend(env::var_os(name).map(|value| (name.into(), value)));
     }
     environment
+}
+
+/// How downloads are done: the proxies that curl would use, the credentials that apt and curl would.
+fn fetch_config(temp_dir: PathBuf, offline: bool) -> Result<fetch::Config> {
+    let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    // In capitals, http_proxy may be a header of a request to a web server: <https://httpoxy.org>.
+    let either = |name: &str| text(name).or_else(|| text(&name.to_uppercase()));
+    let mut credentials: Vec<PathBuf> = vec!["/etc/apt/auth.conf".into(), "/etc/apt/auth.conf.d".into()];
+    credentials.extend(home().map(|home| home.join(".netrc")));
+    Ok(fetch::Config {
+        cache: cache_directory()?,
+        temp_dir,
+        offline,
+        proxies: fetch::Proxies {
+            http: text("http_proxy"),
+            https: either("https_proxy"),
+            all: either("all_proxy"),
+            no_proxy: either("no_proxy").into_iter().collect(),
+        },
+        credentials,
+        certificates: env::var_os("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect(),
+        user_agent: concat!("ctr-forge/", env!("CARGO_PKG_VERSION")).into(),
+        parallel: DOWNLOADS,
+        retry: fetch::Retry::default(),
+    })
+}
+
+/// `CTR_FORGE_CACHE`, or the user's directory for caches. Root with somebody else's home, as `sudo`
+/// may leave it, has the system's.
+fn cache_directory() -> Result<Option<PathBuf>> {
+    let named = env::var_os("CTR_FORGE_CACHE").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+    if let Some(directory) = named {
+        let absolute = std::path::absolute(&directory);
+        return absolute
+            .map(Some)
+            .map_err(|e| Error::io(format!("CTR_FORGE_CACHE cannot be {}", directory.display()), e));
+    }
+    if !environment_is_trusted() {
+        return Ok(Some("/var/cache/ctr-forge".into()));
+    }
+    let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let user = user.or_else(|| home().map(|home| home.join(".cache")));
+    Ok(user.map(|directory| directory.join("ctr-forge")))
+}
+
+/// The user's home, unless it is somebody else's.
+fn home() -> Option<PathBuf> {
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())?;
+    environment_is_trusted().then_some(home)
 }
 
 /// `TMPDIR`, or `/var/tmp`: root filesystems are large, and `/tmp` is often memory.

@@ -8,6 +8,7 @@
 //! | [`discovery`] | which plugins there are; `note` and [`manifest`] read them, [`policy`] judges them |
 //! | [`worker`] | the process in which a plugin's code runs |
 //! | [`services`] | what a plugin may ask of the host |
+//! | `lock` | everything that decides what a source makes, in a file |
 //! | [`options`] | from words on the command line to the JSON of a request |
 //! | [`image`] | how an image is run and named |
 //! | [`destination`] | results appear whole or not at all |
@@ -24,6 +25,7 @@ pub mod conformance;
 pub mod destination;
 pub mod discovery;
 pub mod image;
+mod lock;
 pub mod manifest;
 pub mod note;
 pub mod ops;
@@ -38,6 +40,9 @@ pub mod worker;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use ctr_forge_fetch::Fetcher;
 
 pub use attach::Attachments;
 pub use cancel::Cancel;
@@ -58,6 +63,8 @@ pub struct Forge {
     pub epoch: Option<i64>,
     /// Threads to use. No result depends on it.
     pub jobs: NonZeroUsize,
+    /// Downloads for plugins.
+    pub fetcher: Arc<Fetcher>,
     /// Takes progress and messages.
     pub reporter: Box<dyn Reporter>,
     /// The user's wish to stop.

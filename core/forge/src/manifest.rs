@@ -8,7 +8,7 @@ use semver::{Version, VersionReq};
 /// Long names that ctr-forge itself has for every source or output; a plugin cannot take them.
 fn reserved(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Source => &["arch", "exclude-path", "output", "report", "lock", "dry-run"],
+        Role::Source => &["arch", "exclude-path", "output", "report", "lock", "dry-run", "offline"],
         Role::Output => &[
             "arch",
             "cmd",

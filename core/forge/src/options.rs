@@ -67,6 +67,15 @@ impl Options {
         })
     }
 
+    /// The values that are no files, by option name: what a lock is compared by.
+    pub(crate) fn words(&self) -> Result<Value> {
+        let is_word = |given: &Given| matches!(given, Given::Plain(_));
+        let words = self.values.iter().map(|(option, values)| {
+            (option.clone(), values.iter().filter(|given| is_word(given)).cloned().collect())
+        });
+        Self { values: words.collect() }.to_request(Files::Named, &mut Attachments::new())
+    }
+
     /// The `options` of a request; what it opens goes into `opened`.
     pub fn to_request(&self, files: Files, opened: &mut Attachments) -> Result<Value> {
         let mut object = Map::new();
@@ -115,6 +124,7 @@ fn parse_word(option: &OptionSpec, word: &OsStr) -> Result<Given> {
     };
     match option.kind {
         ValueType::Path => Ok(Given::Path { path: word.into(), to: None }),
+        ValueType::WordOrPath if is_path(word) => Ok(Given::Path { path: word.into(), to: None }),
         ValueType::PathMap => {
             let bytes = word.as_bytes();
             let colon = bytes.iter().position(|&byte| byte == b':').filter(|&colon| colon > 0);
@@ -133,6 +143,11 @@ fn parse_word(option: &OptionSpec, word: &OsStr) -> Result<Given> {
     }
 }
 
+/// Whether a word names a file where it might also be something else.
+fn is_path(word: &OsStr) -> bool {
+    ["/", "./", "../"].iter().any(|start| word.as_bytes().starts_with(start.as_bytes()))
+}
+
 /// The JSON of a value that is not a file; the error says what is expected.
 pub(crate) fn plain_value(option: &OptionSpec, text: &str) -> Result<Value, String> {
     if !option.choices.is_empty() && !option.choices.iter().any(|choice| choice == text) {
@@ -149,7 +164,7 @@ pub(crate) fn plain_value(option: &OptionSpec, text: &str) -> Result<Value, Stri
             Some((name, value)) if !name.is_empty() && !name.starts_with('$') => Ok(json!({ name: value })),
             _ => Err("expected NAME=VALUE, where NAME does not begin with \"$\"".into()),
         },
-        ValueType::String | ValueType::Path | ValueType::PathMap => Ok(text.into()),
+        ValueType::String | ValueType::Path | ValueType::PathMap | ValueType::WordOrPath => Ok(text.into()),
     }
 }
 
@@ -221,16 +236,19 @@ mod tests {
               { name = "label", help = "", type = "map", repeat = true },
               { name = "copy", help = "", type = "path-map", repeat = true },
               { name = "packages", help = "", separator = "," },
+              { name = "add", help = "", type = "word-or-path", repeat = true },
             ]"#;
         let words: &[(&str, &[&str])] = &[
             ("limit", &["64K"]),
             ("label", &["a=b=c"]),
             ("copy", &["/etc/hosts:/etc/hosts:0:0"]),
             ("packages", &["a,b", "c,"]),
+            ("add", &["a/stable", "/b.deb"]),
         ];
         let expected = json!({
             "text": "d", "flag": false, "depth": 3, "limit": 65536, "label": [{"a": "b=c"}],
             "copy": [{"path": "/etc/hosts", "to": "/etc/hosts:0:0"}], "packages": ["a", "b", "c"],
+            "add": ["a/stable", {"path": "/b.deb"}],
         });
         assert_eq!(parse(options, words).unwrap(), expected);
         assert_eq!(parse(options, &[("flag", &["true"])]).unwrap()["flag"], true);

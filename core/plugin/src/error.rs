@@ -39,6 +39,12 @@ pub enum ErrorKind {
     Unsupported,
     /// A plugin broke its contract: it crashed, hung, or cannot be loaded.
     Plugin,
+    /// What is asked for does not exist: a release, a package, a file on a server.
+    NotFound,
+    /// Signed data is out of date, or from the future.
+    Expired,
+    /// No set of packages meets the request.
+    Unsatisfiable,
     /// The user, or a signal, stopped the job.
     Cancelled,
     /// A fault in ctr-forge itself. Also what a kind of a newer peer reads as.
@@ -48,7 +54,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, in the order of the exit codes.
-    pub const ALL: [ErrorKind; 13] = [
+    pub const ALL: [ErrorKind; 16] = [
         ErrorKind::Internal,
         ErrorKind::Usage,
         ErrorKind::Config,
@@ -61,6 +67,9 @@ impl ErrorKind {
         ErrorKind::ToolFailed,
         ErrorKind::Unsupported,
         ErrorKind::Plugin,
+        ErrorKind::NotFound,
+        ErrorKind::Expired,
+        ErrorKind::Unsatisfiable,
         ErrorKind::Cancelled,
     ];
 
@@ -79,6 +88,9 @@ impl ErrorKind {
             ErrorKind::ToolFailed => 10,
             ErrorKind::Unsupported => 11,
             ErrorKind::Plugin => 12,
+            ErrorKind::NotFound => 13,
+            ErrorKind::Expired => 14,
+            ErrorKind::Unsatisfiable => 15,
             // What a shell reports for a command that Ctrl-C ended.
             ErrorKind::Cancelled => 130,
         }
@@ -99,6 +111,9 @@ impl ErrorKind {
             ErrorKind::ToolFailed => "a program that was run failed",
             ErrorKind::Unsupported => "not possible with this build, kernel or plugin",
             ErrorKind::Plugin => "a plugin broke its contract or cannot be loaded",
+            ErrorKind::NotFound => "a release, package or file does not exist",
+            ErrorKind::Expired => "signed data is out of date, or from the future",
+            ErrorKind::Unsatisfiable => "no set of packages meets the request",
             ErrorKind::Cancelled => "stopped by the user or a signal",
         }
     }

@@ -57,6 +57,7 @@ impl Component {
     fn handle(&self, method: &str, params: Value, host: &Host) -> Option<Result<Value>> {
         match (self.object, method) {
             (Object::Source(source), method::RESOLVE) => Some(source.resolve(params, host)),
+            (Object::Source(source), method::PLAN) => Some(source.plan(params, host)),
             (Object::Source(source), method::BUILD) => Some(source.build(params, host)),
             (Object::Output(output), method::PACKAGE) => Some(output.package(params, host)),
             (object, method::COMPLETE) => Some(decode(params).and_then(|request: CompleteRequest| {
@@ -90,6 +91,7 @@ impl Object {
 /// [`Source`] with its option type behind JSON, so that sources fit one table.
 trait SourceObject {
     fn resolve(&self, params: Value, host: &Host) -> Result<Value>;
+    fn plan(&self, params: Value, host: &Host) -> Result<Value>;
     fn build(&self, params: Value, host: &Host) -> Result<Value>;
     fn complete(&self, option: &str, prefix: &str, host: &Host) -> Result<Vec<String>>;
     fn doctor(&self, host: &Host) -> Result<Vec<Check>>;
@@ -98,6 +100,10 @@ trait SourceObject {
 impl<T: Source> SourceObject for T {
     fn resolve(&self, params: Value, host: &Host) -> Result<Value> {
         encode(Source::resolve(self, &decode(params)?, host)?)
+    }
+
+    fn plan(&self, params: Value, host: &Host) -> Result<Value> {
+        encode(Source::plan(self, &decode(params)?, host)?)
     }
 
     fn build(&self, params: Value, host: &Host) -> Result<Value> {
@@ -209,7 +215,8 @@ pub unsafe fn invoke(
 
 fn dispatch(components: &[Component], raw: RawHost, method: &[u8], params: &[u8]) -> Option<Result<Value>> {
     // Whatever its parameters are: a method of a newer host is unknown, not wrong.
-    let known = [method::RESOLVE, method::BUILD, method::PACKAGE, method::COMPLETE, method::DOCTOR];
+    let known =
+        [method::RESOLVE, method::PLAN, method::BUILD, method::PACKAGE, method::COMPLETE, method::DOCTOR];
     let method = known.into_iter().find(|known| known.as_bytes() == method)?;
     let mut params: Value = match serde_json::from_slice(params) {
         Ok(params) => params,

@@ -11,8 +11,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::abi::{self, Bytes, HostTable, Reply, field};
-use crate::message::{FileAnswer, service};
-use crate::{Error, ErrorKind, Event, FileDigest, FileRef, HostInfo, Level, Result, map_files};
+use crate::message::{
+    FetchBatch, FetchOutcome, FetchParams, FileAnswer, Key, Verified, VerifyParams, service,
+};
+use crate::{
+    Error, ErrorKind, Event, FetchRequest, FileDigest, FileRef, HostInfo, Level, Result, SignatureKind,
+    Signer, map_files,
+};
 
 /// The host, for as long as one call lasts. All methods may be used from any thread.
 #[derive(Debug)]
@@ -173,8 +178,114 @@ impl Host {
 
     /// SHA-256 and size of a file.
     pub fn digest(&self, file: &File) -> Result<FileDigest> {
-        self.call(service::FILE_DIGEST, FileAnswer { file: FileRef { fd: file.as_raw_fd() } })
+        self.call(service::FILE_DIGEST, FileAnswer { file: lend(file) })
     }
+
+    /// Begins to download files, all at once. They are taken in the order asked for.
+    pub fn fetch(&self, requests: Vec<FetchRequest>) -> Result<Fetches<'_>> {
+        let left = requests.len();
+        let batch = self.call(service::FETCH, FetchParams { requests })?;
+        Ok(Fetches { host: self, batch, left })
+    }
+
+    /// Checks a text with its signature around it, and returns the text alone and who signed it.
+    ///
+    /// Messages call it `name`. `keys` are the only ones that count, of those only the ones with
+    /// one of `fingerprints` where any is named. An error where no signature holds.
+    pub fn verify_cleartext(
+        &self,
+        name: &str,
+        data: &File,
+        keys: &[(String, File)],
+        fingerprints: &[String],
+    ) -> Result<(File, Vec<Signer>)> {
+        let kind = SignatureKind::OpenpgpCleartext;
+        let verified = self.verify(&verify_params(kind, name, (data, None), keys, fingerprints))?;
+        let text = verified.text.ok_or_else(|| Error::plugin("the host sent no signed text"))?;
+        Ok((self.take(text)?, verified.signers))
+    }
+
+    /// Checks data with its signature in another file, as [`Host::verify_cleartext`].
+    pub fn verify_detached(
+        &self,
+        name: &str,
+        data: &File,
+        signature: &File,
+        keys: &[(String, File)],
+        fingerprints: &[String],
+    ) -> Result<Vec<Signer>> {
+        let kind = SignatureKind::OpenpgpDetached;
+        let params = verify_params(kind, name, (data, Some(signature)), keys, fingerprints);
+        Ok(self.verify(&params)?.signers)
+    }
+
+    fn verify(&self, params: &VerifyParams) -> Result<Verified> {
+        self.call(service::VERIFY, params)
+    }
+}
+
+/// A file that was downloaded.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Open for reading. It has the digest and size that were asked for.
+    pub file: File,
+    /// `sha256:…` of it.
+    pub digest: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it came from, without credentials.
+    pub url: String,
+}
+
+/// Downloads, in the order asked for. The host goes on with the later ones meanwhile.
+#[derive(Debug)]
+pub struct Fetches<'a> {
+    host: &'a Host,
+    batch: FetchBatch,
+    left: usize,
+}
+
+impl Iterator for Fetches<'_> {
+    type Item = Result<Fetched>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let outcome = self.host.call::<Option<FetchOutcome>>(service::FETCH_TAKE, self.batch);
+        let fetched = outcome.and_then(|outcome| match outcome {
+            Some(FetchOutcome::Fetched { file, digest, size, url }) => {
+                Ok(Fetched { file: self.host.take(file)?, digest, size, url })
+            }
+            Some(FetchOutcome::Failed(error)) => Err(error),
+            None => Err(Error::new(ErrorKind::Internal, "the host lost a download")),
+        });
+        Some(fetched)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+fn verify_params(
+    kind: SignatureKind,
+    name: &str,
+    (data, signature): (&File, Option<&File>),
+    keys: &[(String, File)],
+    fingerprints: &[String],
+) -> VerifyParams {
+    VerifyParams {
+        name: name.to_owned(),
+        kind,
+        data: lend(data),
+        signature: signature.map(lend),
+        keys: keys.iter().map(|(name, file)| Key { name: name.clone(), file: lend(file) }).collect(),
+        fingerprints: fingerprints.to_vec(),
+    }
+}
+
+/// A file as a call names it; it stays the caller's.
+fn lend(file: &File) -> FileRef {
+    FileRef { fd: file.as_raw_fd() }
 }
 
 fn cancelled() -> Error {

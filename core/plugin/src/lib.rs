@@ -37,14 +37,16 @@ mod source;
 
 pub use error::{Error, ErrorKind, Result};
 pub use files::{map_files, to_frame};
-pub use host::Host;
+pub use host::{Fetched, Fetches, Host};
 pub use manifest::{
     Component, Duplicates, FEATURES, LayerForm, Manifest, Needs, OptionSpec, PROTOCOL, Role, ValueType,
     Writes, is_name, symbol,
 };
 pub use message::{
-    BuildTarget, Check, Context, Destination, Event, FileDigest, FileRef, HostInfo, ImageConfig, ImageName,
-    LayerRef, Level, OutputReport, Package, PackageTarget, PathValue, Request, Resolved, SourceReport,
+    BuildTarget, Check, CheckedBy, Context, Destination, Event, FetchRequest, FetchUrl, FileDigest, FileRef,
+    HostInfo, ImageConfig, ImageName, LayerRef, Level, OutputReport, Package, PackageTarget, PathValue,
+    PlanTarget, Request, Resolved, Script, ScriptOutcome, SignatureKind, Signer, SourceReport, TrustLink,
+    Unpacked, Vouch,
 };
 pub use output::Output;
 pub use serve::{serve, serve_on};

@@ -216,6 +216,9 @@ pub enum ValueType {
     /// `SRC:DST`: as `path`, with what stands behind the first colon as text.
     /// See [`PathValue`](crate::PathValue).
     PathMap,
+    /// A word, as `string`, or a file, as `path`, where it begins with `/`, `./` or `../`:
+    /// the name of a package or a package of one's own.
+    WordOrPath,
 }
 
 /// The symbol that a plugin of this name exports.

@@ -9,12 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{LayerForm, Role};
+use crate::{Error, LayerForm, Role};
 
 /// Names of the methods that a plugin answers.
 pub mod method {
     /// Which inputs a build would use: [`Request`](super::Request) → [`Resolved`](super::Resolved).
     pub const RESOLVE: &str = "resolve";
+    /// What a build from a lock would report: [`Request`](super::Request) with
+    /// [`PlanTarget`](super::PlanTarget) → [`SourceReport`](super::SourceReport).
+    pub const PLAN: &str = "plan";
     /// Builds a rootfs: [`Request`](super::Request) with [`BuildTarget`](super::BuildTarget) →
     /// [`SourceReport`](super::SourceReport).
     pub const BUILD: &str = "build";
@@ -36,6 +39,13 @@ pub mod service {
     pub const FILE_TEMP: &str = "file.temp";
     /// SHA-256 and size of a file: [`FileAnswer`](super::FileAnswer) → [`FileDigest`](super::FileDigest).
     pub const FILE_DIGEST: &str = "file.digest";
+    /// Begins to download: [`FetchParams`](super::FetchParams) → [`FetchBatch`](super::FetchBatch).
+    pub const FETCH: &str = "fetch";
+    /// Waits for the next file of a batch, in the order asked for: [`FetchBatch`](super::FetchBatch) →
+    /// [`FetchOutcome`](super::FetchOutcome), or `null` behind the last.
+    pub const FETCH_TAKE: &str = "fetch.take";
+    /// Checks a signature: [`VerifyParams`](super::VerifyParams) → [`Verified`](super::Verified).
+    pub const VERIFY: &str = "verify";
 }
 
 /// A file that travels beside a message as a descriptor.
@@ -73,9 +83,13 @@ pub struct Context {
     pub epoch: Option<i64>,
     /// Threads that the job may use, at least 1. What is made must not depend on it.
     pub jobs: usize,
+    /// For sources: the patterns of `--exclude-path`, in order. The host leaves those paths out of
+    /// the finished tree; a source with a database of files leaves them out there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
-/// Parameters of `resolve`, `build`, `package` and `doctor`; `build` and `package` add a target.
+/// Parameters of all methods but `complete`; `plan`, `build` and `package` add a target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request<O = Value, T = ()> {
     /// [`PROTOCOL`](crate::PROTOCOL) of the host.
@@ -99,6 +113,13 @@ pub struct Resolved {
     pub lock: Value,
 }
 
+/// What `plan` looks at.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanTarget {
+    /// The answer of `resolve`, or the user's lock.
+    pub lock: Value,
+}
+
 /// What `build` builds from and into.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuildTarget {
@@ -109,11 +130,18 @@ pub struct BuildTarget {
 }
 
 /// The answer to `build`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceReport {
     /// The packages that were installed, in the source's own order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Package>,
+    /// Who vouches for what was used, the root of trust first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust: Vec<TrustLink>,
+    /// What became of the packages' scripts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scripts: Vec<Script>,
     /// The newest signed date among the inputs: bounds every time in the result
     /// where `SOURCE_DATE_EPOCH` is not set. Seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +149,9 @@ pub struct SourceReport {
 }
 
 /// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Package {
     /// Its name in the distribution.
     pub name: String,
@@ -130,9 +160,102 @@ pub struct Package {
     /// Its architecture, as the distribution writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
-    /// Digest of the package file: `sha256:…`.
+    /// Digest of the package file: `sha256:…` or `sha512:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Size of the package file in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Its package URL: <https://github.com/package-url/purl-spec>.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Where its distribution offers it, whichever mirror carried the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The licences that it names, as it names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licences: Vec<String>,
+    /// Who compared the file with the digest. Set by the host.
+    #[serde(default)]
+    pub checked_by: CheckedBy,
+}
+
+/// One link of the chain from keys to packages.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TrustLink {
+    /// What is vouched for: the URL of an index.
+    pub subject: String,
+    /// Its digest: `sha256:…`.
+    pub digest: String,
+    /// How.
+    pub how: Vouch,
+    /// Fingerprints of the keys that signed, for [`Vouch::Signature`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// The subject of the link that lists this digest, for [`Vouch::Digest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_in: Option<String>,
+    /// Who checked it. Set by the host.
+    #[serde(default)]
+    pub checked_by: CheckedBy,
+}
+
+/// How something is vouched for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vouch {
+    /// A signature by a key of its repository.
+    Signature,
+    /// What is vouched for itself lists its digest.
+    Digest,
+    /// The user's lock lists its digest.
+    Lock,
+    /// The user's explicit word. Also what a way of a newer protocol reads as.
+    #[serde(other)]
+    User,
+}
+
+/// Who checked a signature or digest.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckedBy {
+    /// The host itself.
+    Host,
+    /// The plugin says that it did. Also what a word of a newer protocol reads as.
+    #[default]
+    #[serde(other)]
+    Plugin,
+}
+
+/// A package's script, and what became of it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Script {
+    /// The package.
+    pub package: String,
+    /// The script's name in the package: `postinst`.
+    pub script: String,
+    /// What became of it.
+    pub outcome: ScriptOutcome,
+}
+
+/// What became of a script.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScriptOutcome {
+    /// It ran.
+    Run,
+    /// Every line of it is understood, and its work was done without it.
+    Modelled,
+    /// It did not run. Also what an outcome of a newer protocol reads as.
+    #[serde(other)]
+    Skipped,
 }
 
 /// What `package` packages and where it goes.
@@ -376,4 +499,148 @@ pub struct FileDigest {
     pub digest: String,
     /// Bytes in the file.
     pub size: u64,
+}
+
+/// Parameters of `fetch`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FetchParams {
+    /// What to download. Any number: those not yet taken wait on disk.
+    pub requests: Vec<FetchRequest>,
+}
+
+/// One file to download.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FetchRequest {
+    /// What messages call it: `libc6 2.36-9`.
+    pub name: String,
+    /// Where it is: the same bytes at each, tried in this order. `http`, `https` or `file`.
+    pub urls: Vec<FetchUrl>,
+    /// Its digest, `sha256:…` or `sha512:…`. With it the file comes from the cache if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Where it is compressed with gzip, xz, zstd or bzip2 and wanted without: what it is then.
+    /// Needs `digest`. The cache keeps that form, too, for what is read often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked: Option<Unpacked>,
+    /// Its size in bytes, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Most bytes that it may have where its size is not known; 64 MiB where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+}
+
+/// A file without its compression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Unpacked {
+    /// `sha256:…` or `sha512:…`.
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A place to download from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FetchUrl {
+    /// The URL.
+    pub url: String,
+    /// The proxy for it, where it is not the user's: a URL, or `DIRECT` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+}
+
+/// A batch of downloads: the answer to `fetch`, the parameters of `fetch.take`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchBatch {
+    /// Its number.
+    pub batch: u32,
+}
+
+/// What became of one download. One that failed ends neither its batch nor the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FetchOutcome {
+    /// It is here.
+    Fetched {
+        /// Open for reading. It has the digest and size that were asked for.
+        file: FileRef,
+        /// `sha256:…` of it.
+        digest: String,
+        /// Its size in bytes.
+        size: u64,
+        /// Where it came from, without credentials.
+        url: String,
+    },
+    /// It is not.
+    Failed(Error),
+}
+
+/// Parameters of `verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct VerifyParams {
+    /// What messages call the data: `InRelease of bookworm`.
+    pub name: String,
+    /// How it is signed.
+    pub kind: SignatureKind,
+    /// What is signed; for [`SignatureKind::OpenpgpCleartext`] with the signature in it. At most 64 MiB.
+    pub data: FileRef,
+    /// The signature, where it is apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<FileRef>,
+    /// The only keys that count.
+    pub keys: Vec<Key>,
+    /// Of those, only the ones with these fingerprints; all where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<String>,
+}
+
+/// A file with public keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Key {
+    /// What messages call it.
+    pub name: String,
+    /// The keys, armored or not.
+    pub file: FileRef,
+}
+
+/// How something is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignatureKind {
+    /// OpenPGP, signature and text in one file (RFC 9580, section 7).
+    OpenpgpCleartext,
+    /// OpenPGP, signature in a file of its own.
+    OpenpgpDetached,
+}
+
+/// The answer to `verify`: at least one signature holds. Where none does, the answer is an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Verified {
+    /// The signed text alone, where it came with its signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<FileRef>,
+    /// `sha256:…` of `data` as it was handed in.
+    pub digest: String,
+    /// Who signed.
+    pub signers: Vec<Signer>,
+}
+
+/// Whose signature holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Signer {
+    /// Fingerprint of the key that signed, upper-case hexadecimal.
+    pub fingerprint: String,
+    /// Fingerprint of the primary key that it belongs to.
+    pub primary: String,
+    /// Whom the key is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
 }

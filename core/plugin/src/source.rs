@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{BuildTarget, Check, Host, Request, Resolved, Result, SourceReport};
+use crate::{BuildTarget, Check, Host, PlanTarget, Request, Resolved, Result, SourceReport};
 
 /// Makes a root filesystem.
 ///
@@ -19,6 +19,13 @@ pub trait Source: Sync {
     fn resolve(&self, request: &Request<Self::Options>, host: &Host) -> Result<Resolved> {
         let _ = (request, host);
         Ok(Resolved::default())
+    }
+
+    /// What a build from `request.target.lock` would report, as far as it is known: `--dry-run`
+    /// shows it. The lock may be the user's file.
+    fn plan(&self, request: &Request<Self::Options, PlanTarget>, host: &Host) -> Result<SourceReport> {
+        let _ = (request, host);
+        Ok(SourceReport::default())
     }
 
     /// Writes the root filesystem to `request.target.rootfs` as a PAX tar stream

@@ -10,7 +10,7 @@ use ctr_forge_core::destination::{StagedFile, same_place};
 use ctr_forge_core::discovery::Plugin;
 use ctr_forge_core::image;
 use ctr_forge_core::ops::{self, Report, Sink, SourceRequest};
-use ctr_forge_plugin::{Error, ErrorKind, Result, Role};
+use ctr_forge_plugin::{Error, ErrorKind, Package, Result, Role};
 use ctr_forge_rootfs::Exclude;
 
 use crate::cli::Session;
@@ -39,12 +39,22 @@ pub(crate) fn arguments() -> Vec<Arg> {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Write what was done here, as JSON"),
+        Arg::new("lock")
+            .long("lock")
+            .value_name("FILE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Build exactly what this file says; where it is not there, make it"),
+        Arg::new("dry-run")
+            .long("dry-run")
+            .action(ArgAction::SetTrue)
+            .help("Find out what would be built, print its packages, and build nothing"),
     ]
 }
 
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     let (id, matches) = matches.subcommand().ok_or_else(|| Error::usage("no source was named"))?;
-    let sink = sink(matches.get_one::<PathBuf>("output"))?;
+    let dry_run = matches.get_flag("dry-run");
+    let sink = if dry_run { Sink::Nowhere } else { sink(matches.get_one::<PathBuf>("output"))? };
     let to_stdout = matches!(sink, Sink::Stream(_));
     let prepared = prepare(session, id, matches, sink).inspect_err(|_| {
         if to_stdout {
@@ -53,6 +63,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     });
     let (plugin, request, place) = prepared?;
     let report = ops::source(&session.forge, plugin, &request)?;
+    if dry_run && !session.json {
+        terminal::print(&packages(&report))?;
+    }
     let report = text_of(&report)?;
     if let Some(place) = place {
         place.file().write_all(report.as_bytes()).map_err(|e| Error::io("cannot write the report", e))?;
@@ -76,19 +89,20 @@ fn prepare<'a>(
         .component(Role::Source, id)
         .ok_or_else(|| Error::usage(format!("there is no source \"{id}\"")))?;
     let patterns = matches.get_many::<String>("exclude-path").into_iter().flatten();
+    let patterns: Vec<_> = patterns.cloned().collect();
     let request = SourceRequest {
         component: id.to_owned(),
         options: components::options(component, matches)?,
         arch: architecture(matches.get_one::<String>("arch"))?,
-        exclude: Exclude::new(patterns).map_err(|e| Error::usage(e.to_string()).option("exclude-path"))?,
+        exclude: Exclude::new(&patterns).map_err(|e| Error::usage(e.to_string()).option("exclude-path"))?,
+        exclude_patterns: patterns,
+        lock: matches.get_one::<PathBuf>("lock").cloned(),
         sink,
     };
     let report = matches.get_one::<PathBuf>("report");
-    if let (Sink::File(output), Some(report)) = (&request.sink, report)
-        && same_place(output, report)
-    {
-        return Err(Error::usage("the report would take the place of the root filesystem").option("report"));
-    }
+    let output = if let Sink::File(output) = &request.sink { Some(output) } else { None };
+    let places = [("output", output), ("report", report), ("lock", request.lock.as_ref())];
+    refuse_one_place(&places)?;
     let place = report.map(|path| StagedFile::new(path)).transpose()?;
     Ok((plugin, request, place))
 }
@@ -112,6 +126,30 @@ fn sink(path: Option<&PathBuf>) -> Result<Sink> {
             stdout.map(Sink::Stream).map_err(|e| Error::io("cannot write to standard output", e))
         }
     }
+}
+
+/// An error if two results would take each other's place.
+fn refuse_one_place(places: &[(&str, Option<&PathBuf>)]) -> Result<()> {
+    for (index, (name, place)) in places.iter().enumerate() {
+        for (other, taken) in &places[..index] {
+            if let (Some(place), Some(taken)) = (place, taken)
+                && same_place(taken, place)
+            {
+                let message = format!("--{name} and --{other} name the same file, {}", place.display());
+                return Err(Error::usage(message).option(*name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The packages of a report, a line each: name, version and architecture, between tabs.
+fn packages(report: &Report) -> String {
+    let line = |package: &Package| {
+        let arch = package.arch.as_deref().unwrap_or_default();
+        format!("{}\t{}\t{arch}\n", package.name, package.version)
+    };
+    report.build.packages.iter().map(line).collect()
 }
 
 fn text_of(report: &Report) -> Result<String> {

@@ -45,6 +45,8 @@ fn asked(subject: &Subject<'_>) -> SourceRequest {
         options: subject.options.clone(),
         arch: "amd64".into(),
         exclude: Exclude::default(),
+        exclude_patterns: Vec::new(),
+        lock: None,
         sink: ops::Sink::Nowhere,
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn request<T>(
     options: Value,
     target: T,
 ) -> Request<Value, T> {
-    let context = Context { arch: arch.to_owned(), epoch: forge.epoch, jobs: forge.jobs.get() };
+    let context =
+        Context { arch: arch.to_owned(), epoch: forge.epoch, jobs: forge.jobs.get(), exclude: Vec::new() };
     Request { protocol: PROTOCOL, role, component: component.to_owned(), options, context, target }
 }
 

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ctr_forge_plugin::message::method;
-use ctr_forge_plugin::{BuildTarget, Component, Duplicates, Error, Resolved, Result, Role, SourceReport};
+use ctr_forge_plugin::{
+    BuildTarget, CheckedBy, Component, Duplicates, Error, PlanTarget, Resolved, Result, Role, ScriptOutcome,
+    SourceReport, TrustLink, Vouch,
+};
 use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +25,10 @@ use super::{
 };
 use crate::destination::{StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
+use crate::lock::Lock;
 use crate::options::{Files, Options};
 use crate::worker::{Job, Trace};
-use crate::{Attachments, Forge};
+use crate::{Attachments, Forge, Reporter};
 
 /// Bytes read or written at a time, and the size of the pipe from the plugin.
 const BUFFER: usize = 1 << 20;
@@ -40,6 +44,10 @@ pub struct SourceRequest {
     pub arch: String,
     /// What is left out.
     pub exclude: Exclude,
+    /// The patterns of `exclude`, for the plugin.
+    pub exclude_patterns: Vec<String>,
+    /// Where the lock is, or is to be made where there is none.
+    pub lock: Option<PathBuf>,
     /// Where the stream goes.
     pub sink: Sink,
 }
@@ -51,11 +59,12 @@ pub enum Sink {
     File(PathBuf),
     /// A descriptor to write into; standard output, mostly.
     Stream(OwnedFd),
-    /// It is made and checked, and that is all.
+    /// It is not made: what would go into it is found out, and that is all.
     Nowhere,
 }
 
 /// What a source did, for `--report`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
@@ -71,8 +80,9 @@ pub struct Report {
     pub arch: String,
     /// No time in the root filesystem is later, in seconds since 1970.
     pub epoch: i64,
-    /// Entries in the root filesystem.
-    pub entries: u64,
+    /// Entries in the root filesystem; absent where none was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
     /// Whether the plugin was cut off from the network, or why not.
     pub isolation: String,
     /// What the plugin itself reports.
@@ -104,7 +114,7 @@ pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result
             write_tree(forge, &tree, sink.map_err(|e| Error::io("cannot write the stream", e))?)?;
             Ok(report)
         }
-        Sink::Nowhere => build(forge, plugin, request).map(|(report, _)| report),
+        Sink::Nowhere => plan(forge, plugin, request),
     }
 }
 
@@ -154,7 +164,31 @@ fn write_tree(forge: &Forge, tree: &Tree, sink: impl Write) -> Result<()> {
 fn build(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<(Report, Tree)> {
     let (report, tree, trace) = build_traced(forge, plugin, request, None)?;
     report_faults(forge, plugin, &trace.faults);
+    warn_of_scripts(&*forge.reporter, &report.build);
     Ok((report, tree))
+}
+
+/// Finds out what would be built.
+fn plan(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<Report> {
+    let component = component(plugin, request)?;
+    let mut locked = Locked::new(plugin, request)?;
+    let mut job = Job::start(forge, plugin, component)?;
+    let isolation = isolation(component, &job);
+    let resolved = match locked.take() {
+        Some(resolved) => resolved,
+        None => resolve(forge, &mut job, request)?,
+    };
+    locked.resolved(&resolved);
+    let mut files = Attachments::new();
+    let options = request.options.to_request(Files::Named, &mut files)?;
+    let target = PlanTarget { lock: resolved.lock };
+    let build = job.call_optional(method::PLAN, message(forge, request, options, target), files)?;
+    let build: SourceReport = build.unwrap_or_default();
+    let trace = job.finish()?;
+    report_faults(forge, plugin, &trace.faults);
+    let build = locked.mark(build, &trace);
+    locked.publish()?;
+    Ok(report(forge, plugin, request, isolation, build))
 }
 
 fn build_traced(
@@ -163,22 +197,28 @@ fn build_traced(
     request: &SourceRequest,
     limit: Option<Duration>,
 ) -> Result<(Report, Tree, Trace)> {
-    let component = plugin.component(Role::Source, &request.component).ok_or_else(|| {
-        Error::usage(format!("plugin \"{}\" has no source \"{}\"", plugin.manifest.name, request.component))
-    })?;
+    let component = component(plugin, request)?;
     require_tools(forge, component)?;
     let tree = match component.duplicates {
         Duplicates::Refuse => empty_tree(forge, ctr_forge_rootfs::Duplicates::Refuse)?,
         Duplicates::LastWins => empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?,
     };
+    let mut locked = Locked::new(plugin, request)?;
     let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
     let isolation = isolation(component, &job);
-    let resolved = resolve(forge, &mut job, request)?;
+    let resolved = match locked.take() {
+        Some(resolved) => resolved,
+        None => {
+            let resolved = resolve(forge, &mut job, request)?;
+            locked.resolved(&resolved);
+            resolved
+        }
+    };
     let (build, mut tree, trace) = run_build(forge, job, request, resolved, tree, component.duplicates)?;
 
-    let epoch = forge.epoch.unwrap_or_else(|| possible_date(build.epoch.unwrap_or(0)));
-    tree.normalise(epoch).map_err(|e| because(bad_stream(plugin, component.duplicates), &e))?;
+    let mut report = report(forge, plugin, request, isolation, locked.mark(build, &trace));
+    tree.normalise(report.epoch).map_err(|e| because(bad_stream(plugin, component.duplicates), &e))?;
     if !request.exclude.is_empty() {
         let kept = tree.retain(|path| !request.exclude.excludes(path));
         kept.map_err(|e| because("cannot leave paths out", &e))?;
@@ -186,18 +226,123 @@ fn build_traced(
     for warning in tree.take_warnings() {
         forge.reporter.warning(&warning.to_string(), None);
     }
-    let report = Report {
+    report.entries = Some(tree.len() as u64);
+    locked.publish()?;
+    Ok((report, tree, trace))
+}
+
+fn component<'a>(plugin: &'a Plugin, request: &SourceRequest) -> Result<&'a Component> {
+    plugin.component(Role::Source, &request.component).ok_or_else(|| {
+        Error::usage(format!("plugin \"{}\" has no source \"{}\"", plugin.manifest.name, request.component))
+    })
+}
+
+fn report(
+    forge: &Forge,
+    plugin: &Plugin,
+    request: &SourceRequest,
+    isolation: String,
+    build: SourceReport,
+) -> Report {
+    Report {
         format: 1,
         plugin: plugin.manifest.name.clone(),
         plugin_version: plugin.manifest.version.clone(),
         source: request.component.clone(),
         arch: request.arch.clone(),
-        epoch,
-        entries: tree.len() as u64,
+        epoch: forge.epoch.unwrap_or_else(|| possible_date(build.epoch.unwrap_or(0))),
+        entries: None,
         isolation,
         build,
+    }
+}
+
+/// Most packages that the warning of scripts names.
+const NAMED_PACKAGES: usize = 8;
+
+/// One line that says whose scripts did not run: what they would have done is missing in the result.
+fn warn_of_scripts(reporter: &dyn Reporter, build: &SourceReport) {
+    let skipped = || build.scripts.iter().filter(|script| script.outcome == ScriptOutcome::Skipped);
+    let mut packages: Vec<_> = skipped().map(|script| script.package.as_str()).collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return;
+    }
+    let more = match packages.len().saturating_sub(NAMED_PACKAGES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
     };
-    Ok((report, tree, trace))
+    let count = skipped().count();
+    let named = packages[..packages.len().min(NAMED_PACKAGES)].join(", ");
+    let scripts = if count == 1 { "script was" } else { "scripts were" };
+    reporter.warning(&format!("{count} {scripts} not run, of {named}{more}; --report names each"), None);
+}
+
+/// The lock of a request: what it says, or the place where it is to appear.
+struct Locked {
+    asked: Lock,
+    found: Option<Resolved>,
+    /// The link of a lock that was found.
+    link: Option<TrustLink>,
+    place: Option<StagedFile>,
+}
+
+impl Locked {
+    fn new(plugin: &Plugin, request: &SourceRequest) -> Result<Self> {
+        let manifest = &plugin.manifest;
+        let asked = Lock::new(
+            (&manifest.name, &manifest.version),
+            &request.component,
+            &request.arch,
+            request.options.words()?,
+            Resolved::default(),
+        );
+        let mut locked = Self { asked, found: None, link: None, place: None };
+        let Some(path) = &request.lock else { return Ok(locked) };
+        match Lock::read(path)? {
+            Some((lock, digest)) => {
+                lock.check(&locked.asked)?;
+                locked.link = Some(TrustLink {
+                    subject: path.display().to_string(),
+                    digest: digest.to_string(),
+                    how: Vouch::Lock,
+                    signers: Vec::new(),
+                    listed_in: None,
+                    checked_by: CheckedBy::Host,
+                });
+                locked.found = Some(lock.resolved);
+            }
+            // Made first: a place that cannot be written should be known before the work.
+            None => locked.place = Some(StagedFile::new(path)?),
+        }
+        Ok(locked)
+    }
+
+    /// The plugin's report with what the host has checked marked in it, and nothing else. What a
+    /// lock says was checked when it was made; now it is the lock that vouches.
+    fn mark(&self, mut build: SourceReport, trace: &Trace) -> SourceReport {
+        trace.ledger.mark(&mut build);
+        build.trust.splice(0..0, self.link.clone());
+        build
+    }
+
+    /// What the lock says, if there was one.
+    fn take(&mut self) -> Option<Resolved> {
+        self.found.take()
+    }
+
+    fn resolved(&mut self, resolved: &Resolved) {
+        if self.place.is_some() {
+            self.asked.resolved = resolved.clone();
+        }
+    }
+
+    /// Lets a new lock appear.
+    fn publish(self) -> Result<()> {
+        let Some(place) = self.place else { return Ok(()) };
+        self.asked.write(&place)?;
+        place.publish()
+    }
 }
 
 fn isolation(component: &Component, job: &Job<'_>) -> String {
@@ -221,7 +366,9 @@ fn message<T: Serialize>(
     options: serde_json::Value,
     target: T,
 ) -> impl Serialize {
-    request(forge, Role::Source, &asked.component, &asked.arch, options, target)
+    let mut message = request(forge, Role::Source, &asked.component, &asked.arch, options, target);
+    message.context.exclude.clone_from(&asked.exclude_patterns);
+    message
 }
 
 /// Calls `build` and reads the stream that it writes, both at once.
@@ -310,5 +457,56 @@ impl Read for WatchEnd {
         let count = self.stream.read(buffer)?;
         self.ended |= count == 0;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The schema is generated, and this keeps it true. `UPDATE=1 cargo test -p ctr-forge-core` writes it.
+    #[test]
+    fn the_published_schema_is_that_of_the_report() {
+        let schema = schemars::schema_for!(Report);
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.schema.json");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&place, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&place).unwrap(), text);
+    }
+
+    #[test]
+    fn scripts_that_did_not_run_make_one_line() {
+        struct Last(std::sync::Mutex<Vec<String>>);
+        impl crate::Reporter for Last {
+            fn log(&self, _: ctr_forge_plugin::Level, _: &str) {}
+            fn warning(&self, message: &str, _: Option<&str>) {
+                self.0.lock().unwrap().push(message.into());
+            }
+            fn phase(&self, _: &str) {}
+            fn progress(&self, _: u64, _: u64, _: &str) {}
+        }
+        let script = |package: &str, outcome| ctr_forge_plugin::Script {
+            package: package.into(),
+            script: "postinst".into(),
+            outcome,
+        };
+        let mut build = SourceReport::default();
+        let told = |build: &SourceReport| {
+            let last = Last(std::sync::Mutex::default());
+            warn_of_scripts(&last, build);
+            last.0.into_inner().unwrap()
+        };
+        assert!(told(&build).is_empty());
+        build.scripts = (0..10).map(|n| script(&format!("p{n}"), ScriptOutcome::Skipped)).collect();
+        build.scripts.push(script("ran", ScriptOutcome::Run));
+        let lines = told(&build);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with("10 scripts were not run, of p0, p1") && lines[0].contains("and 2 more")
+        );
     }
 }

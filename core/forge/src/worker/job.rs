@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use super::Started;
 use super::process::{Process, describe};
 use crate::discovery::Plugin;
-use crate::{Attachments, Forge, services};
+use crate::services::{self, Answer, Ledger, Reply, Services};
+use crate::{Attachments, Forge};
 
 /// How long a cancelled plugin has to end by itself.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -58,6 +59,7 @@ pub struct Job<'a> {
     /// The last progress of this phase.
     progress: u64,
     trace: Trace,
+    services: Services<'a>,
     not_isolated: Option<String>,
 }
 
@@ -77,6 +79,8 @@ pub struct Trace {
     pub services: BTreeSet<&'static str>,
     /// What it should not have done.
     pub faults: Vec<Fault>,
+    /// What the host checked for it.
+    pub(crate) ledger: Ledger,
 }
 
 /// Something that a plugin should not do, though it need not end a job.
@@ -116,6 +120,7 @@ impl<'a> Job<'a> {
             panic: None,
             progress: 0,
             trace: Trace::default(),
+            services: Services::new(forge)?,
             not_isolated: None,
         };
         let started =
@@ -220,6 +225,7 @@ impl<'a> Job<'a> {
             count => self.fault(Fault::LeftProcesses(count)),
         }
         self.drain_output();
+        self.trace.ledger = self.services.take_ledger();
         Ok(std::mem::take(&mut self.trace))
     }
 
@@ -283,6 +289,11 @@ impl<'a> Job<'a> {
                     _ => {}
                 }
             }
+            if self.outbox.cost() < MAX_UNREAD {
+                for (id, answer) in self.services.ready() {
+                    self.answer(id, answer)?;
+                }
+            }
             self.flush()?;
             if self.receiver.ended() && self.outbox.is_empty() {
                 return Err(self.died(method));
@@ -334,6 +345,7 @@ impl<'a> Job<'a> {
                 .into_iter()
                 .filter_map(|capture| capture.pipe().map(|pipe| PollFd::new(pipe, PollFlags::IN))),
         );
+        fds.push(PollFd::from_borrowed_fd(self.services.readable(), PollFlags::IN));
         let cancel = self.forge.cancel.readable();
         if self.cancel.is_none() {
             fds.push(PollFd::from_borrowed_fd(cancel, PollFlags::IN));
@@ -359,6 +371,10 @@ impl<'a> Job<'a> {
             None if self.forge.cancel.times() == 0 => None,
             None => {
                 self.cancel(id);
+                // Who waits for a download hears of it at once.
+                for (id, answer) in self.services.stop() {
+                    self.answer(id, answer)?;
+                }
                 Some((Cancelling::Asked, now + CANCEL_PATIENCE))
             }
             Some((Cancelling::Asked, next)) if twice || now >= next => {
@@ -382,20 +398,33 @@ impl<'a> Job<'a> {
     fn serve(&mut self, frame: Frame) -> Result<()> {
         let id = frame.id;
         let mut call: Value = serde_json::from_slice(&frame.payload).unwrap_or_default();
-        let method = call["method"].as_str().unwrap_or_default().to_owned();
+        let method = call.get("method").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.trace.services.extend(services::SERVICES.iter().find(|service| **service == method));
         let (forge, end) = (self.forge, self.end);
         let mut check = || match end.is_some_and(|end| Instant::now() >= end) {
             true => Err(Error::plugin(format!("\"{}\" took too long", clean(&method)))),
             false => forge.cancel.check(),
         };
-        let answer = services::answer(forge, &method, call["params"].take(), frame.files, &mut check);
-        let (answer, files) = match answer {
-            Some(Ok((answer, files))) => (json!({ "ok": answer }), files),
-            Some(Err(error)) => (json!({ "error": error }), Attachments::new()),
-            None => (json!({ "unknown-method": clean(&method) }), Attachments::new()),
-        };
-        let sent = self.outbox.push(Kind::Result, id, answer.to_string().into_bytes(), files.into_files());
+        // What is no object has no parameters either.
+        let params = call.get_mut("params").map(Value::take).unwrap_or_default();
+        match self.services.call(id, &method, params, frame.files, &mut check) {
+            Reply::Now(answer) => self.answer(id, answer),
+            Reply::Later => Ok(()),
+            Reply::Unknown => {
+                self.reply(id, &json!({ "unknown-method": clean(&method) }), Attachments::new())
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u32, answer: Result<Answer>) -> Result<()> {
+        match answer {
+            Ok((answer, files)) => self.reply(id, &json!({ "ok": answer }), files),
+            Err(error) => self.reply(id, &json!({ "error": error }), Attachments::new()),
+        }
+    }
+
+    fn reply(&mut self, id: u32, reply: &Value, files: Attachments) -> Result<()> {
+        let sent = self.outbox.push(Kind::Result, id, reply.to_string().into_bytes(), files.into_files());
         sent.map_err(|e| Error::new(ErrorKind::Internal, "an answer is too large").because(&e))
     }
 

@@ -79,10 +79,9 @@ impl Process {
             name: plugin.manifest.name.clone(),
             manifest: String::from_utf8_lossy(&plugin.manifest_bytes).into_owned(),
             network: component.needs.network,
-            reads_files: component
-                .options
-                .iter()
-                .any(|option| matches!(option.kind, ValueType::Path | ValueType::PathMap)),
+            reads_files: component.options.iter().any(|option| {
+                matches!(option.kind, ValueType::Path | ValueType::PathMap | ValueType::WordOrPath)
+            }),
         };
         let files: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
         frame::send(&self.socket, Kind::Start, 0, &serde_json::to_vec(&start)?, &files)

@@ -1,0 +1,196 @@
+//! The host services: what a plugin may ask for while it works.
+//!
+//! One entry for each; what a service needs comes in as parameters and files,
+//! what it gives goes out the same way. Services never trust what they are
+//! handed: a plugin may be anybody's.
+//!
+//! | module | services |
+//! |---|---|
+//! | this one | `host.info`, `file.temp`, `file.digest` |
+//! | `fetch` | `fetch`, `fetch.take` |
+//! | `verify` | `verify` |
+//! | `ledger` | what was checked here, so that a report can say who checked |
+
+mod fetch;
+mod ledger;
+mod verify;
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use ctr_forge_plugin::message::{FileAnswer, service};
+use ctr_forge_plugin::{Error, ErrorKind, FileDigest, FileRef, HostInfo, PROTOCOL, Result};
+use ctr_forge_rootfs::{Digest, Hasher};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Attachments, Forge};
+pub(crate) use ledger::Ledger;
+
+/// All services of this version, by name.
+pub const SERVICES: &[&str] = &[
+    service::HOST_INFO,
+    service::FILE_TEMP,
+    service::FILE_DIGEST,
+    service::FETCH,
+    service::FETCH_TAKE,
+    service::VERIFY,
+];
+
+/// An answer and the files that go along with it.
+pub(crate) type Answer = (Value, Attachments);
+
+/// When a call is answered.
+pub(crate) enum Reply {
+    /// At once.
+    Now(Result<Answer>),
+    /// When what it waits for has happened: see [`Services::ready`].
+    Later,
+    /// Never: there is no such service.
+    Unknown,
+}
+
+/// The services as one job has them: what it has begun, and what was checked for it.
+pub(crate) struct Services<'a> {
+    forge: &'a Forge,
+    downloads: fetch::Downloads,
+    ledger: Ledger,
+}
+
+impl std::fmt::Debug for Services<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Services<'a> {
+    pub(crate) fn new(forge: &'a Forge) -> Result<Self> {
+        Ok(Self { forge, downloads: fetch::Downloads::new()?, ledger: Ledger::default() })
+    }
+
+    /// Answers call `id`, or takes note of it. `check` may stop one that takes long.
+    pub(crate) fn call(
+        &mut self,
+        id: u32,
+        method: &str,
+        params: Value,
+        files: Vec<OwnedFd>,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Reply {
+        Reply::Now(match method {
+            service::HOST_INFO => host_info(self.forge),
+            service::FILE_TEMP => file_temp(self.forge),
+            service::FILE_DIGEST => file_digest(params, files, check),
+            service::FETCH => self.downloads.begin(self.forge, params),
+            service::FETCH_TAKE => return self.downloads.take(id, params),
+            service::VERIFY => verify::verify(self.forge, params, files, &mut self.ledger, check),
+            _ => return Reply::Unknown,
+        })
+    }
+
+    /// The answers to calls that had to wait. Tells how far downloads are, too.
+    pub(crate) fn ready(&mut self) -> Vec<(u32, Result<Answer>)> {
+        self.downloads.ready(self.forge, &mut self.ledger)
+    }
+
+    /// Ends what was begun; the answers to calls that wait for it.
+    pub(crate) fn stop(&mut self) -> Vec<(u32, Result<Answer>)> {
+        self.downloads.stop()
+    }
+
+    /// Readable when [`Services::ready`] may have something.
+    pub(crate) fn readable(&self) -> BorrowedFd<'_> {
+        self.downloads.readable()
+    }
+
+    /// What was checked.
+    pub(crate) fn take_ledger(&mut self) -> Ledger {
+        std::mem::take(&mut self.ledger)
+    }
+}
+
+/// The files that came with a call.
+struct Files(Vec<Option<OwnedFd>>);
+
+impl Files {
+    /// The file behind a reference; each can be taken once.
+    fn take(&mut self, file: FileRef) -> Result<File> {
+        let place = usize::try_from(file.fd).ok().and_then(|index| self.0.get_mut(index));
+        let file = place.and_then(Option::take).map(File::from);
+        file.ok_or_else(|| Error::usage("a file that the call names did not come with it"))
+    }
+}
+
+fn host_info(forge: &Forge) -> Result<Answer> {
+    let info = HostInfo {
+        name: "ctr-forge".into(),
+        version: forge.version.to_string(),
+        protocol: PROTOCOL,
+        services: SERVICES.iter().map(ToString::to_string).collect(),
+    };
+    encode(info, Attachments::new())
+}
+
+fn file_temp(forge: &Forge) -> Result<Answer> {
+    let mut files = Attachments::new();
+    let file = files.add(crate::ops::temporary_file(forge)?);
+    encode(FileAnswer { file }, files)
+}
+
+fn file_digest(params: Value, files: Vec<OwnedFd>, check: &mut dyn FnMut() -> Result<()>) -> Result<Answer> {
+    let params: FileAnswer = decode(service::FILE_DIGEST, params)?;
+    let file = Files(files.into_iter().map(Some).collect()).take(params.file)?;
+    let (digest, size) = digest_of(&file, check)?;
+    encode(FileDigest { digest: digest.to_string(), size }, Attachments::new())
+}
+
+fn decode<T: DeserializeOwned>(method: &str, params: Value) -> Result<T> {
+    serde_json::from_value(params)
+        .map_err(|e| Error::usage(format!("the parameters of \"{method}\" are wrong")).because(&e))
+}
+
+fn encode(answer: impl serde::Serialize, files: Attachments) -> Result<Answer> {
+    let value = serde_json::to_value(answer)
+        .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode an answer").because(&e))?;
+    Ok((value, files))
+}
+
+/// Digest and size of a whole file, wherever its offset stands. `check` may stop it.
+pub(crate) fn digest_of(file: &File, check: &mut dyn FnMut() -> Result<()>) -> Result<(Digest, u64)> {
+    let mut hasher = Hasher::new();
+    let mut size = 0;
+    read_all(file, check, &mut |bytes| {
+        hasher.update(bytes);
+        size += bytes.len() as u64;
+        Ok(())
+    })?;
+    Ok((hasher.finish(), size))
+}
+
+/// Reads a whole regular file, wherever its offset stands. `check` may stop it.
+fn read_all(
+    file: &File,
+    check: &mut dyn FnMut() -> Result<()>,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    // A pipe has no offsets, and reading it here would take its bytes from whoever waits for
+    // them; other files may never have any.
+    if !rustix::fs::fstat(file.as_fd())
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
+    {
+        return Err(Error::usage("only a regular file can be read here"));
+    }
+    let mut buffer = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        check()?;
+        match file.read_at(&mut buffer, offset).map_err(|e| Error::io("cannot read a file", e))? {
+            0 => return Ok(()),
+            count => {
+                take(&buffer[..count])?;
+                offset += count as u64;
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Packages into one root filesystem stream, with dpkg's database.
+//!
+//! Nothing is unpacked to disk: each package's files go from its archive right into the
+//! stream, and what was written so far is known by a model of the root in memory. What
+//! comes out is what `dpkg-deb --extract` of all packages would leave, and the database
+//! that `dpkg --unpack` would write about it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `ahead` | unpacks the next packages on other threads while one is written |
+//! | `root` | what is in the root so far, and where a path leads in it |
+//! | `unpack`, `links` | one package's files into the stream |
+//! | `replaces` | which package may take over whose files, and the order that needs |
+//! | `record` | what is kept of a package for the database |
+//! | `database`, `status`, `conffiles`, `triggers` | `/var/lib/dpkg` |
+//!
+//! Maintainer scripts do not run here, so there are none of the diversions that they make.
+//! Owners are the numbers in the archive. dpkg looks up the names beside them in the root's
+//! own `/etc/passwd`; but packages only have files of the ids that base-passwd gives out for
+//! good, which are the same wherever a package was built.
+
+mod ahead;
+mod conffiles;
+mod database;
+mod error;
+mod links;
+mod record;
+mod replaces;
+mod root;
+mod status;
+#[cfg(test)]
+mod tests;
+mod triggers;
+mod unpack;
+
+use std::fs::File;
+use std::io::Write;
+
+use ctr_forge_plugin::Result as PluginResult;
+use ctr_forge_rootfs::{Exclude, Writer};
+use serde::{Deserialize, Serialize};
+
+pub use error::InstallError;
+pub use replaces::order;
+
+use self::ahead::Ahead;
+use self::record::Record;
+use self::unpack::Unpack;
+
+/// How packages are installed.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// dpkg's name of the root's own architecture: `amd64`.
+    pub arch: &'a str,
+    /// Further architectures of which packages may be installed.
+    pub foreign: &'a [String],
+    /// In which state packages are left.
+    pub mode: Mode,
+    /// What the user wants left out, by its final place in the root.
+    pub exclude: &'a Exclude,
+    /// Which directories are links into `/usr` from the start.
+    pub merged_usr: MergedUsr,
+    /// Packages that are decompressed at once. Each takes up to 32 MiB, and what its
+    /// compression needs. The stream does not depend on it.
+    pub jobs: usize,
+}
+
+/// Which of `/bin`, `/sbin` and `/lib*` are links into `/usr` before the first package is unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergedUsr {
+    /// None.
+    #[default]
+    No,
+    /// All that packages of any ABI may have files in, as debootstrap does it.
+    AllAbis,
+    /// Those that base-files itself has, from Debian 13 on.
+    OwnAbi,
+}
+
+/// In which state packages are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All are unpacked, none is configured.
+    Extract,
+    /// Those that have nothing to run are installed: no `preinst`, no `postinst`, no
+    /// trigger they are interested in. The others are unpacked.
+    Custom,
+}
+
+/// A package as the repository's index describes it. Its own description must agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// `Package`.
+    pub name: String,
+    /// `Version`.
+    pub version: String,
+    /// `Architecture`.
+    pub arch: String,
+    /// What to call the file in errors.
+    pub file_name: String,
+}
+
+/// What was installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// The packages in the order in which they came.
+    pub packages: Vec<InstalledPackage>,
+}
+
+/// One package that was installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledPackage {
+    /// `Package`.
+    pub name: String,
+    /// `Architecture`.
+    pub arch: String,
+    /// The content of `/usr/share/doc/NAME/copyright`, also if it is left out of the root,
+    /// where that is a file of at most 1 MiB. What is no UTF-8 is replaced.
+    pub licence_text: Option<String>,
+    /// What dpkg would run and was not run: `preinst`, `postinst`, and `triggers` for one
+    /// that is to run its `postinst` when a trigger it is interested in is activated.
+    pub scripts: Vec<String>,
+    /// `Installed-Size` in KiB; 0 where absent.
+    pub installed_size: u64,
+    /// Files, links and devices that it has in the root; directories are not counted.
+    pub files: u64,
+}
+
+/// Installs `debs`, in their order, into the stream `sink`.
+///
+/// The stream is not finished, so that more can follow. `progress` is told the number of
+/// packages done after each. The attributes of a directory that several packages ship
+/// are those of the first, as with dpkg. A package that replaces files of another must
+/// come before it: [`order`] says how.
+///
+/// # Errors
+///
+/// If a package is broken or is not the one that was chosen, if two packages have the
+/// same file and neither replaces the other's, if a path leads out of the root, and if
+/// `debs` or `progress` fail. The stream can then only be broken off.
+pub fn install<W: Write>(
+    sink: &mut Writer<W>,
+    debs: impl Iterator<Item = PluginResult<(Chosen, File)>>,
+    settings: &Settings<'_>,
+    mut progress: impl FnMut(usize) -> PluginResult<()>,
+) -> Result<Installed, InstallError> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut unpack = Unpack::new(sink, settings)?;
+    ahead::ahead(debs, settings.jobs, |ahead: Ahead| {
+        let (record, data) = ahead.into_record(settings)?;
+        if records.iter().any(|other| other.name == record.name && other.arch == record.arch) {
+            return Err(InstallError::Twice { package: record.full_name() });
+        }
+        records.push(record);
+        unpack.package(&mut records, data)?;
+        progress(records.len()).map_err(InstallError::Caller)
+    })?;
+    unpack.finish()?;
+    database::write(&mut unpack, &records, settings)?;
+    Ok(Installed { packages: records.iter().map(Record::report).collect() })
+}

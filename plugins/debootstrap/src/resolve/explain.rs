@@ -1,0 +1,339 @@
+//! Why there is no choice, in words.
+//!
+//! The solver hands out the relations that cannot hold together, as a graph. Each becomes a
+//! line: "x 1.0 needs y (>= 2), but the newest y is 1.5". What explains a line stands indented
+//! below it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+
+use resolvo::Requirement;
+use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
+
+use super::needs::{Alternative, Cause, Needs};
+use super::solve::{Provider, slot_of};
+use super::universe::{ArchId, SlotId, Universe};
+use crate::package::MultiArch;
+use crate::relation::Relation;
+use crate::version;
+
+/// The most lines that an explanation has. Who reads more?
+const MAX_LINES: usize = 16;
+
+/// The most names that a line lists.
+const MAX_NAMES: usize = 4;
+
+/// The relations that cannot hold together.
+#[derive(Debug, Default)]
+pub(super) struct Core {
+    wanted: Vec<SlotId>,
+    /// By package, which of its needs cannot be met.
+    needs: BTreeMap<SlotId, Vec<usize>>,
+    /// By package, whom it conflicts with.
+    conflicts: BTreeMap<SlotId, Vec<SlotId>>,
+}
+
+impl Core {
+    pub(super) fn new(graph: &ConflictGraph, provider: &Provider<'_, '_, '_>) -> Self {
+        let mut core = Self::default();
+        for edge in graph.graph.edge_indices() {
+            let Some((from, to)) = graph.graph.edge_endpoints(edge) else { continue };
+            let target = match graph.graph[to] {
+                ConflictNode::Solvable(solvable) => Some(slot_of(solvable)),
+                _ => None,
+            };
+            match (&graph.graph[edge], &graph.graph[from], target) {
+                (ConflictEdge::Requires(Requirement::Union(union)), _, _) => {
+                    let (slot, group) = provider.need(*union);
+                    core.needs.entry(slot).or_default().push(group);
+                }
+                (ConflictEdge::Requires(Requirement::Single(_)), _, Some(slot)) => {
+                    core.wanted.push(slot);
+                }
+                (ConflictEdge::Conflict(_), ConflictNode::Solvable(from), Some(to)) => {
+                    core.conflicts.entry(slot_of(*from)).or_default().push(to);
+                }
+                _ => {}
+            }
+        }
+        core.tidy();
+        core
+    }
+
+    /// The graph has an edge for each alternative, in the order of the solver's thoughts.
+    fn tidy(&mut self) {
+        self.wanted.sort_unstable();
+        self.wanted.dedup();
+        for groups in self.needs.values_mut() {
+            groups.sort_unstable();
+            groups.dedup();
+        }
+        for others in self.conflicts.values_mut() {
+            others.sort_unstable();
+            others.dedup();
+        }
+    }
+}
+
+/// The reasons, a line each, without a newline at the end.
+pub(super) fn explain(needs: &Needs<'_, '_>, core: &Core) -> String {
+    let mut prose = Prose { needs, core, told: HashSet::new(), text: String::new(), lines: 0 };
+    for &slot in &core.wanted {
+        prose.package(slot, 0);
+    }
+    prose.text.truncate(prose.text.trim_end().len());
+    prose.text
+}
+
+struct Prose<'n, 'u, 'a> {
+    needs: &'n Needs<'u, 'a>,
+    core: &'n Core,
+    told: HashSet<SlotId>,
+    text: String,
+    lines: usize,
+}
+
+impl Prose<'_, '_, '_> {
+    fn line(&mut self, depth: usize, text: &str) {
+        self.lines += 1;
+        let text = match self.lines.cmp(&MAX_LINES) {
+            std::cmp::Ordering::Less => text,
+            std::cmp::Ordering::Equal => "and more of that kind",
+            std::cmp::Ordering::Greater => return,
+        };
+        let _ = writeln!(self.text, "{:1$}{text}", "", depth * 2);
+    }
+
+    /// Why a package cannot be installed. Nothing if the reason is told elsewhere.
+    fn package(&mut self, slot: SlotId, depth: usize) {
+        if !self.told.insert(slot) || self.lines > MAX_LINES {
+            return;
+        }
+        let (needs, core) = (self.needs, self.core);
+        let name = title(needs.universe, slot);
+        if let Some((field, error)) = &needs.of(slot).unreadable {
+            self.line(depth, &format!("{name} cannot be used: its {field} cannot be read: {error}"));
+        }
+        for &other in core.conflicts.get(&slot).into_iter().flatten() {
+            let text = self.conflict(slot, other);
+            self.line(depth, &text);
+        }
+        for &group in core.needs.get(&slot).into_iter().flatten() {
+            self.need(&name, &needs.of(slot).groups[group], depth);
+        }
+    }
+
+    fn need(&mut self, name: &str, group: &[Alternative<'_>], depth: usize) {
+        let relations: Vec<_> = group.iter().map(|a| a.relation.to_string()).collect();
+        let relations = relations.join(" | ");
+        let slots: Vec<_> = group.iter().flat_map(|a| &a.slots).copied().collect();
+        if slots.is_empty() {
+            let reasons: Vec<_> = group.iter().map(|a| missing(self.needs.universe, &a.relation)).collect();
+            return self.line(depth, &format!("{name} needs {relations}, but {}", reasons.join(", and ")));
+        }
+        let untold = slots.iter().filter(|&slot| self.has_reasons(*slot)).count();
+        match untold {
+            // The conflict that rules it out is told where the other side is.
+            0 => {}
+            1 if slots.len() == 1 => self.line(depth, &format!("{name} needs {relations}")),
+            _ => self.line(depth, &format!("{name} needs {relations}, of which none can be had")),
+        }
+        slots.into_iter().for_each(|slot| self.package(slot, depth + 1));
+    }
+
+    fn has_reasons(&self, slot: SlotId) -> bool {
+        !self.told.contains(&slot)
+            && (self.needs.of(slot).unreadable.is_some()
+                || self.core.conflicts.contains_key(&slot)
+                || self.core.needs.contains_key(&slot))
+    }
+
+    /// "a 1.0 conflicts with b 2.0, and both are wanted: b by c 3.0".
+    fn conflict(&self, slot: SlotId, other: SlotId) -> String {
+        let universe = self.needs.universe;
+        let clashes = &self.needs.of(slot).clashes;
+        let cause = clashes.iter().find(|clash| clash.slots.contains(&other)).map(|c| c.cause);
+        let (name, against) = (title(universe, slot), title(universe, other));
+        let mut text = match cause {
+            Some(Cause::Conflicts(relation)) => {
+                format!("{name} conflicts with {}", hit(universe, &relation, other))
+            }
+            Some(Cause::Breaks(relation)) => {
+                format!("{name} breaks {}", hit(universe, &relation, other))
+            }
+            Some(Cause::Sibling) | None => format!("{name} cannot be installed beside {against}"),
+        };
+        text.push_str(", and both are wanted");
+        let by: Vec<_> = [slot, other].into_iter().filter_map(|s| self.wanted_by(s)).collect();
+        if !by.is_empty() {
+            let _ = write!(text, ": {}", by.join(", "));
+        }
+        text
+    }
+
+    /// "b by c 3.0", unless the request itself wants it.
+    fn wanted_by(&self, slot: SlotId) -> Option<String> {
+        if self.core.wanted.contains(&slot) {
+            return None;
+        }
+        let mut dependers = self.core.needs.iter().filter(|(depender, groups)| {
+            let all = &self.needs.of(**depender).groups;
+            groups.iter().any(|&g| all[g].iter().any(|a| a.slots.contains(&slot)))
+        });
+        let (&depender, _) = dependers.next()?;
+        let universe = self.needs.universe;
+        Some(format!("{} by {}", universe[slot].name, title(universe, depender)))
+    }
+}
+
+/// "b 2.0", or "b 2.0 (as mail-transport-agent)" where that is what a relation says.
+fn hit(universe: &Universe<'_>, relation: &Relation<'_>, slot: SlotId) -> String {
+    let title = title(universe, slot);
+    if universe[slot].name == relation.name {
+        title
+    } else {
+        format!("{title}, which provides {}", relation.name)
+    }
+}
+
+/// Name and version, with the architecture if that is a foreign one.
+fn title(universe: &Universe<'_>, slot: SlotId) -> String {
+    let name = universe[slot].name;
+    let version = universe.candidate_of(slot).map_or("", |package| package.version);
+    match universe[slot].arch {
+        ArchId::NATIVE => format!("{name} {version}"),
+        arch => format!("{name}:{} {version}", universe.arch_name(arch)),
+    }
+}
+
+/// Why nothing satisfies a relation.
+fn missing(universe: &Universe<'_>, relation: &Relation<'_>) -> String {
+    let name = relation.name;
+    if universe.is_excluded(name) {
+        return format!("{name} is excluded");
+    }
+    let candidates = || universe.siblings(name).filter_map(|slot| universe.candidate_of(slot));
+    if let Some(candidate) = candidates().next() {
+        return unfit(universe, relation, candidate);
+    }
+    let mut providers = universe.providers(name).iter().filter(|p| universe.is_candidate(p));
+    if let Some(provider) = providers.next() {
+        let provider_name = universe[provider.slot].name;
+        return match provider.version {
+            Some(version) => format!("{provider_name} provides {name} {version}"),
+            None => format!("{provider_name} provides {name} without a version"),
+        };
+    }
+    let excluded = universe.providers(name).iter().map(|p| universe[p.slot].name);
+    if let Some(excluded) = excluded.into_iter().find(|name| universe.is_excluded(name)) {
+        return format!("{excluded}, which provides it, is excluded");
+    }
+    format!("there is no {name}")
+}
+
+/// Why the package of that name does not satisfy a relation.
+fn unfit(
+    universe: &Universe<'_>,
+    relation: &Relation<'_>,
+    candidate: &crate::package::Package<'_>,
+) -> String {
+    let name = relation.name;
+    if relation.accepts(Some(candidate.version)) {
+        return match relation.qualifier {
+            Some("any") if candidate.multi_arch != MultiArch::Allowed => {
+                format!("{name} does not serve other architectures")
+            }
+            _ => format!("there is only {name} for {}", candidate.arch),
+        };
+    }
+    let versions: Vec<_> = universe
+        .siblings(name)
+        .flat_map(|slot| &universe[slot].versions)
+        .map(|&index| universe.packages[index].version)
+        .collect();
+    if let Some(other) = versions.iter().find(|version| relation.accepts(Some(version))) {
+        return format!("{name} {other} is not the version to install: {} comes first", candidate.version);
+    }
+    let newer = versions.iter().any(|v| version::compare(v, candidate.version).is_gt());
+    let word = if newer { "version of" } else { "newest" };
+    format!("the {word} {name} is {}", candidate.version)
+}
+
+/// What might have been meant with the name of a package that there is not.
+pub(super) fn suggestions(universe: &Universe<'_>, wanted: &str) -> Vec<String> {
+    let (name, arch) = match wanted.split_once(':') {
+        Some((name, arch)) => (name, Some(arch)),
+        None => (wanted, None),
+    };
+    let mut suggestions = Vec::new();
+    let arches: Vec<_> = universe
+        .siblings(name)
+        .filter(|&slot| universe[slot].candidate.is_some())
+        .map(|slot| universe.arch_name(universe[slot].arch))
+        .collect();
+    if arch.is_some() && !arches.is_empty() {
+        suggestions.push(format!("there is {name} for {}", arches.join(", ")));
+    }
+    if arches.is_empty() && universe.siblings(name).next().is_some() {
+        suggestions.push("no repository that has it may be used for it (pin priority)".to_owned());
+    }
+    let mut providers: Vec<_> =
+        universe.providers(name).iter().map(|provider| universe[provider.slot].name).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    if !providers.is_empty() {
+        suggestions.push(format!("it is only virtual: provided by {}", list(&providers)));
+    }
+    if suggestions.is_empty() {
+        let near = near(universe, name);
+        if !near.is_empty() {
+            suggestions.push(format!("there is {}", list(&near)));
+        }
+    }
+    suggestions
+}
+
+/// The tail of an error's message.
+pub(super) fn hints(suggestions: &[String]) -> String {
+    suggestions.iter().map(|suggestion| format!("; {suggestion}")).collect()
+}
+
+fn list(names: &[&str]) -> String {
+    let shown = names[..names.len().min(MAX_NAMES)].join(", ");
+    match names.len().checked_sub(MAX_NAMES) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+/// Names that are spelled much the same, the nearest first.
+fn near<'a>(universe: &Universe<'a>, wanted: &str) -> Vec<&'a str> {
+    let limit = if wanted.len() < 5 { 1 } else { 2 };
+    let mut near: Vec<_> = universe
+        .names()
+        .filter(|name| name.len().abs_diff(wanted.len()) <= limit)
+        .map(|name| (distance(name.as_bytes(), wanted.as_bytes()), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_unstable();
+    near.into_iter().map(|(_, name)| name).collect()
+}
+
+/// How many bytes to insert, delete or replace, or neighbours to swap.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a[i] != b[j]);
+            let mut best = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}

@@ -1,0 +1,142 @@
+//! Real packages of Debian, through the mirror that the host's apt is configured for.
+
+use std::sync::OnceLock;
+
+use ctr_forge_tests::{Forge, Need, Test, debian};
+
+const MIRROR: &[Need] = &[Need::Mirror];
+const MMDEBSTRAP: &[Need] = &[Need::Mirror, Need::Root, Need::Tool("mmdebstrap")];
+const CRUN: &[Need] = &[
+    Need::Mirror,
+    Need::Root,
+    Need::MountNamespace,
+    Need::Tool("umoci"),
+    Need::Tool("crun"),
+    Need::Tool("jq"),
+];
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "debian_mirror::bookworm_is_as_mmdebstrap_makes_it",
+        needs: MMDEBSTRAP,
+        run: bookworm_as_mmdebstrap,
+    },
+    Test {
+        name: "debian_mirror::trixie_is_as_mmdebstrap_makes_it",
+        needs: MMDEBSTRAP,
+        run: trixie_as_mmdebstrap,
+    },
+    Test { name: "debian_mirror::busybox_runs", needs: CRUN, run: busybox_runs },
+    Test { name: "debian_mirror::foreign_architectures", needs: MIRROR, run: foreign_architectures },
+    Test { name: "debian_mirror::records_name_the_distribution", needs: MIRROR, run: records },
+    Test { name: "debian_mirror::what_has_expired_is_refused", needs: MIRROR, run: expired },
+];
+
+/// One cache for all: the mirror is asked once for each file.
+fn forge() -> Forge {
+    static CACHE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let cache = CACHE.get_or_init(|| tempfile::tempdir_in("/var/tmp").unwrap());
+    Forge::new().env("CTR_FORGE_CACHE", &cache.path().display().to_string())
+}
+
+fn bookworm_as_mmdebstrap() {
+    // This mmdebstrap merges only if told.
+    as_mmdebstrap("bookworm", "auto", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr");
+    as_mmdebstrap("bookworm", "no", "");
+}
+
+fn trixie_as_mmdebstrap() {
+    // There base-files has the links.
+    as_mmdebstrap("trixie", "auto", "");
+}
+
+/// The essential set of a suite, file by file.
+///
+/// Left aside is what neither comes from a package: mmdebstrap's devices, its apt files, the
+/// host's resolv.conf and hostname that it copies, the texts of an empty package that its hook
+/// makes up, and dpkg's database, of which it has none.
+fn as_mmdebstrap(suite: &str, merged: &str, hook: &str) {
+    let forge = forge();
+    let words =
+        ["source", "debootstrap", suite, "--variant", "extract", "?essential", "--merged-usr", merged];
+    forge.ok(words.iter().chain(&["-o", "ours.tar"]));
+    // The same packages, so that apt need not choose: an old apt does not know a new release's rules.
+    let listed =
+        forge.ok(["source", "debootstrap", suite, "--variant", "extract", "?essential", "--dry-run"]);
+    let packages: Vec<String> =
+        listed.stdout().lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+    let mirror = debian::host_mirror().unwrap();
+    let line = |suite: &str, url: &str| {
+        format!("'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {url} {suite} main'")
+    };
+    let security = mirror.strip_suffix("/debian").map(|host| format!("{host}/debian-security"));
+    let mut lines = vec![line(suite, &mirror), line(&format!("{suite}-updates"), &mirror)];
+    lines.extend(security.map(|url| line(&format!("{suite}-security"), &url)));
+    forge.sh(&format!(
+        "mmdebstrap --mode=root --variant=extract {hook} --include={} {suite} theirs.tar {}",
+        packages.join(","),
+        lines.join(" ")
+    ));
+    forge.sh(
+        "for t in ours theirs; do mkdir $t; tar -xpf $t.tar --numeric-owner --exclude='./dev/*' -C $t; done",
+    );
+    forge.sh(
+        "for t in ours theirs; do cd $t; rm -rf etc/apt/{sources.list,apt.conf.d,sources.list.d,trusted.gpg.d,preferences.d} \
+         etc/{fstab,hostname,resolv.conf} var/lib/{dpkg,apt} var/cache/apt var/log/apt; \
+         rm -rf usr/share/doc/usr-is-merged; rmdir --ignore-fail-on-non-empty etc/apt 2> /dev/null || true; cd ..; done",
+    );
+    let list = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | LC_ALL=C sort";
+    forge.sh(&format!("diff <(cd ours; {list}) <(cd theirs; {list})"));
+    forge.sh("diff -r --no-dereference ours theirs");
+    // dpkg's own view of ours.
+    forge.sh("mkdir root; tar -xpf ours.tar -C root; test -z \"$(dpkg --root=$PWD/root --verify)\"");
+    let audit = forge.sh("dpkg --root=$PWD/root --audit").stdout();
+    assert!(audit.contains("base-files") && !audit.contains("missing"), "{audit}");
+}
+
+fn busybox_runs() {
+    let forge = forge();
+    forge.sh("$FORGE source debootstrap bookworm --variant extract busybox-static | \
+         $FORGE output oci - -o image --tag mini:1 --cmd '[\"/bin/busybox\", \"echo\", \"it runs\"]'");
+    forge.sh("umoci unpack --image image:1 bundle; mkdir state");
+    forge.sh("jq '.process.terminal = false' bundle/config.json > c && mv c bundle/config.json");
+    let inside = "umount /sys/fs/cgroup/unified 2> /dev/null || true; cd bundle; crun --root ../state run ctr-forge-$$ < /dev/null";
+    let output = forge.sh(&format!("unshare -m bash -c '{inside}'"));
+    assert_eq!(output.stdout(), "it runs\n");
+}
+
+fn foreign_architectures() {
+    let forge = forge();
+    let words =
+        ["source", "debootstrap", "trixie", "--variant", "extract", "--include", "curl", "--arch", "arm64"];
+    let output = forge.ok(words.iter().chain(&["--report", "report.json", "--dry-run"]));
+    let lines = output.stdout();
+    assert!(lines.lines().any(|line| line.starts_with("curl\t") && line.ends_with("\tarm64")), "{lines}");
+    assert!(lines.lines().any(|line| line.starts_with("libc6\t")), "{lines}");
+}
+
+fn records() {
+    let forge = forge();
+    let words = ["source", "debootstrap", "bookworm", "--variant", "extract", "busybox-static"];
+    forge.ok(words.iter().chain(&["-o", "a.tar", "--report", "report.json", "--lock", "a.lock"]));
+    let mirror = debian::host_mirror().unwrap();
+    let host = mirror.split('/').nth(2).unwrap();
+    for file in ["report.json", "a.lock"] {
+        let text = String::from_utf8(forge.read(file)).unwrap();
+        assert!(text.contains("https://ftp.debian.org/debian"), "{file}: {text}");
+        assert!(host.ends_with("ftp.debian.org") || !text.contains(host), "{file} names {host}");
+    }
+    forge.ok(words.iter().chain(&["-o", "b.tar", "--offline"]));
+    forge.sh("cmp a.tar b.tar");
+}
+
+/// Whatever suite of the mirror has expired by now; sid's indexes are valid for a week.
+fn expired() {
+    let forge = forge();
+    let words = ["source", "debootstrap", "sid", "--variant", "extract", "busybox-static", "-o", "sid.tar"];
+    let output = forge.run(words);
+    if output.code != 0 {
+        output.expect_code(14).says(&["expired on", "--no-check-valid-until"]);
+    }
+    forge.ok(words.iter().chain(&["--no-check-valid-until"]));
+}
