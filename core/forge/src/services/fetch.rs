@@ -217,6 +217,8 @@ fn failed(name: &str, error: &FetchError) -> Error {
         FetchError::Several { failures, .. } => {
             said.causes = failures.iter().map(ToString::to_string).collect();
         }
+        // What the HTTP library says is in it already.
+        FetchError::Network { .. } => said.causes.push(error.to_string()),
         _ => said = said.because(error),
     }
     match principal {
