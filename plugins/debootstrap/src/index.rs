@@ -70,14 +70,8 @@ impl Place {
 
     /// The folder of the signed index, below the base, with a slash at its end.
     fn folder(&self) -> String {
-        match self.repository.suite.strip_suffix('/') {
-            Some(flat) => format!("{}/", flat.trim_start_matches("./")).trim_start_matches('/').to_owned(),
-            None => format!("dists/{}/", self.repository.suite),
-        }
-    }
-
-    fn is_flat(&self) -> bool {
-        self.repository.suite.ends_with('/')
+        let folder = format!("{}/", self.repository.index_url());
+        folder[self.repository.url.len() + 1..].to_owned()
     }
 
     /// What messages call it.
@@ -344,7 +338,7 @@ fn try_packages(
 /// The indexes of a place that matter.
 fn index_files(place: &Place, release: &Release, archs: &[String]) -> Result<Vec<IndexFile>> {
     let cannot = |e: ReleaseError| refused(&e).context(format!("cannot use {}", place.title()));
-    if place.is_flat() {
+    if place.repository.is_flat() {
         return Ok(vec![release.flat_packages().map_err(cannot)?]);
     }
     let allowed = |arch: &&String| match &place.repository.architectures {
