@@ -77,7 +77,10 @@ pub(crate) fn copy(work: &Work, from: &str) -> Result<(u64, u64)> {
 fn indexes(work: &Work, from: &str) -> Result<()> {
     for entry in fs::read_dir(work.path(CACHE).join("url"))? {
         let record: Record = serde_json::from_slice(&fs::read(entry?.path())?)?;
-        put(work, &record.sha256, below(from, &record.url)?)?;
+        // What was made of downloads is recorded beside them.
+        if !record.url.starts_with("kept:") {
+            put(work, &record.sha256, below(from, &record.url)?)?;
+        }
     }
     let suite = format!("dists/{SUITE}");
     let release = fs::read_to_string(work.path(COPY).join(&suite).join("InRelease"))?;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use ctr_forge_rootfs::Digest;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::digest::Expected;
 use crate::error::FetchError;
@@ -147,15 +148,31 @@ impl Cache {
 
     /// Stores verified content under its digest.
     pub(crate) fn store(&self, incoming: Incoming, digest: &Expected) -> Result<Stored, FetchError> {
+        incoming.keep_at(self.place_for(digest)?)
+    }
+
+    /// A file for content that does not come from a server.
+    pub(crate) fn draft(&self) -> Result<NamedTempFile, FetchError> {
+        self.temp().map_err(FetchError::io("make a file in", &self.partial()))
+    }
+
+    /// Stores what is in this file, which has this digest.
+    pub(crate) fn adopt(&self, draft: NamedTempFile, digest: &Expected) -> Result<(), FetchError> {
+        let path = self.place_for(digest)?;
+        draft.persist(&path).map(|_| ()).map_err(|error| FetchError::io("write", &path)(error.error))
+    }
+
+    /// Where content with this digest goes, the directories above it made.
+    fn place_for(&self, digest: &Expected) -> Result<PathBuf, FetchError> {
         let path = self.path_of(digest);
         for part in path.ancestors().skip(1).take(2).collect::<Vec<_>>().into_iter().rev() {
             directory(part)?;
         }
-        incoming.keep_at(path)
+        Ok(path)
     }
 
     /// A temporary file that [`sweep`](Self::sweep) leaves alone while it is open.
-    fn temp(&self) -> io::Result<tempfile::NamedTempFile> {
+    fn temp(&self) -> io::Result<NamedTempFile> {
         loop {
             let temp = tempfile::Builder::new().prefix(TEMP).tempfile_in(self.partial())?;
             let ours = match temp.as_file().try_lock() {

@@ -14,6 +14,7 @@
 //! | `client`, `proxy`, `forward`, `roots` | one GET: redirects, proxies, TLS |
 //! | `credentials` | `apt_auth.conf(5)` and `.netrc` |
 //! | `cache`, `incoming`, `stored` | content on disk: found, arriving, verified |
+//! | `kept` | what was made of downloads, for the next time |
 //! | `digest` | expected digests, and computing them |
 //! | `address` | URLs, and how they are shown |
 //! | `error` | what can go wrong |
@@ -32,6 +33,7 @@ mod error;
 mod fetcher;
 mod forward;
 mod incoming;
+mod kept;
 mod obtain;
 pub mod openpgp;
 mod proxy;
@@ -47,4 +49,5 @@ pub use config::{Config, Proxies, Retry};
 pub use digest::{Algorithm, Expected, ParseExpectedError};
 pub use error::{FetchError, NetworkFault, SizeFault};
 pub use fetcher::{Batch, Fetcher};
+pub use kept::Draft;
 pub use request::{Fetched, Location, Origin, Progress, Request, Unpacked};

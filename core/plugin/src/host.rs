@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::abi::{self, Bytes, HostTable, Reply, field};
 use crate::message::{
-    FetchBatch, FetchOutcome, FetchParams, FileAnswer, Key, Verified, VerifyParams, service,
+    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, KeepDraft, KeptName, Key, Verified,
+    VerifyParams, service,
 };
 use crate::{
     Error, ErrorKind, Event, FetchRequest, FileDigest, FileRef, HostInfo, Level, Result, SignatureKind,
@@ -186,6 +187,26 @@ impl Host {
         let left = requests.len();
         let batch = self.call(service::FETCH, FetchParams { requests })?;
         Ok(Fetches { host: self, batch, left })
+    }
+
+    /// What an earlier job of this plugin [kept](Self::keep) under this name, if it is still there.
+    ///
+    /// The file's offset is its own: others may read the same content at the same time.
+    pub fn kept(&self, name: impl Into<String>) -> Result<Option<File>> {
+        let kept: Option<FileAnswer> = self.call(service::KEPT, KeptName { name: name.into() })?;
+        kept.map(|answer| self.take(answer.file)).transpose()
+    }
+
+    /// A file for something that later jobs could use, or `None` where nothing is kept.
+    pub fn draft(&self) -> Result<Option<(u32, File)>> {
+        let draft: Option<Draft> = self.call(service::KEPT_DRAFT, json!({}))?;
+        draft.map(|draft| Ok((draft.draft, self.take(draft.file)?))).transpose()
+    }
+
+    /// Keeps a draft, written to its end, for later jobs. The name must say all that it
+    /// depends on; builds of a plugin that differ do not see each other's.
+    pub fn keep(&self, draft: u32, name: impl Into<String>) -> Result<()> {
+        self.call(service::KEPT_STORE, KeepDraft { draft, name: name.into() })
     }
 
     /// Checks a text with its signature around it, and returns the text alone and who signed it.

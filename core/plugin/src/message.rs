@@ -46,6 +46,13 @@ pub mod service {
     pub const FETCH_TAKE: &str = "fetch.take";
     /// Checks a signature: [`VerifyParams`](super::VerifyParams) → [`Verified`](super::Verified).
     pub const VERIFY: &str = "verify";
+    /// What an earlier job of this plugin kept: [`KeptName`](super::KeptName) →
+    /// [`FileAnswer`](super::FileAnswer), or `null` where there is nothing.
+    pub const KEPT: &str = "kept";
+    /// A file for something to be kept: `{}` → [`Draft`](super::Draft), or `null` where nothing is kept.
+    pub const KEPT_DRAFT: &str = "kept.draft";
+    /// Keeps a draft for later jobs: [`KeepDraft`](super::KeepDraft) → `null`.
+    pub const KEPT_STORE: &str = "kept.store";
 }
 
 /// A file that travels beside a message as a descriptor.
@@ -577,6 +584,31 @@ pub enum FetchOutcome {
     },
     /// It is not.
     Failed(Error),
+}
+
+/// Parameters of `kept`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptName {
+    /// Names what was made by all that it depends on. Each build of a plugin has names of its own.
+    pub name: String,
+}
+
+/// The answer to `kept.draft`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Its number.
+    pub draft: u32,
+    /// Empty, open for reading and writing.
+    pub file: FileRef,
+}
+
+/// Parameters of `kept.store`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepDraft {
+    /// The draft's number. Nothing may be written to it any more.
+    pub draft: u32,
+    /// As in [`KeptName`].
+    pub name: String,
 }
 
 /// Parameters of `verify`.

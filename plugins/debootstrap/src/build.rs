@@ -1,24 +1,18 @@
 //! `build`: from a lock to the root filesystem.
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use ctr_forge_plugin::{
-    BuildTarget, Error, ErrorKind, FetchRequest, FetchUrl, Host, Request, Result, Script, ScriptOutcome,
-    SourceReport,
+    BuildTarget, Error, ErrorKind, Host, Request, Result, Script, ScriptOutcome, SourceReport,
 };
 use ctr_forge_rootfs::{Exclude, Writer};
 
-use crate::choose::{open, plan};
-use crate::host_apt::HostApt;
-use crate::install::{self, Chosen, InstallError, Installed, Mode, Settings};
+use crate::archives::Archives;
+use crate::choose::plan;
+use crate::install::{self, InstallError, Installed, Mode, Settings};
 use crate::licence;
-use crate::lock::{Lock, LockedPackage};
-use crate::options::{Options, Variant, Word};
-use crate::places;
-use crate::releases::{self, Release};
-use crate::repository::Repository;
+use crate::lock::Lock;
+use crate::options::{Options, Variant};
 
 /// Most packages that are decompressed at once.
 const MAX_JOBS: usize = 8;
@@ -43,87 +37,21 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
         // Each holds some megabytes of what it has unpacked.
         jobs: request.context.jobs.min(MAX_JOBS),
     };
-    let mut locals = locals(options, host)?;
     let stream = BufWriter::with_capacity(BUFFER, host.take(request.target.rootfs)?);
     let mut sink = Writer::new(stream).with_packages();
 
     let packages = if lock.packages.len() == 1 { "package" } else { "packages" };
     host.phase(format!("Fetching and unpacking {} {packages}", lock.packages.len()));
-    let mut fetched = host.fetch(downloads(&lock, options))?;
-    let debs = lock.packages.iter().map(|package| {
-        let file = match package.index {
-            Some(_) => {
-                let lost = || Err(Error::new(ErrorKind::Internal, "a download was lost"));
-                fetched.next().unwrap_or_else(lost)?.file
-            }
-            None => locals.remove(&package.digest).ok_or_else(|| missing(package))?,
-        };
-        Ok((chosen(package), file))
+    let archives = Archives::new(&lock, options, host)?;
+    let installed = install::install(&mut sink, archives.iter(), &settings, |step| {
+        archives.done(step)?;
+        host.check_cancelled()
     });
-    let installed = install::install(&mut sink, debs, &settings, |_| host.check_cancelled());
     let installed = installed.map_err(cannot_install)?;
-    if let Some(digest) = locals.keys().next() {
-        let message = format!("the lock does not have a package file that is given, of {digest}");
-        let error = Error::new(ErrorKind::Input, message).option("package");
-        return Err(error.hint("Delete the lock to resolve anew."));
-    }
+    archives.check_all_used()?;
     let finished = sink.finish().and_then(|mut stream| stream.flush());
     finished.map_err(|e| Error::io("cannot send the root filesystem", e))?;
     report(options, &lock, installed)
-}
-
-/// The user's package files by their digest.
-fn locals(options: &Options, host: &Host) -> Result<HashMap<String, File>> {
-    let mut locals = HashMap::new();
-    for word in options.words()? {
-        if let Word::File(value) = word {
-            let file = open(&value, host)?;
-            locals.insert(host.digest(&file)?.digest, file);
-        }
-    }
-    Ok(locals)
-}
-
-fn missing(package: &LockedPackage) -> Error {
-    let message = format!("the lock names a package file of {} that is not given", package.title());
-    let cause = format!("{} with {} was expected", package.path, package.digest);
-    let mut error = Error::new(ErrorKind::Input, message).option("package");
-    error.causes.push(cause);
-    error.hint("Has the file changed since the lock was made? Delete the lock to resolve anew.")
-}
-
-fn chosen(package: &LockedPackage) -> Chosen {
-    Chosen {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        arch: package.arch.clone(),
-        file_name: package.path.rsplit('/').next().unwrap_or_default().to_owned(),
-    }
-}
-
-/// Every package of a repository, from mirrors first.
-fn downloads(lock: &Lock, options: &Options) -> Vec<FetchRequest> {
-    let apt = HostApt::read(options.apt_config());
-    let release = releases::find(&lock.release).cloned().unwrap_or_else(|| Release::unknown(&lock.release));
-    let bases: Vec<Vec<FetchUrl>> = lock
-        .indexes
-        .iter()
-        .map(|index| places::bases(&Repository::new(index.url.clone(), index.suite.clone()), &release, &apt))
-        .collect();
-    let request = |package: &LockedPackage| {
-        let at = |base: &FetchUrl| FetchUrl {
-            url: format!("{}/{}", base.url, places::escaped(&package.path)),
-            proxy: base.proxy.clone(),
-        };
-        Some(FetchRequest {
-            name: package.title(),
-            urls: bases.get(package.index?)?.iter().map(at).collect(),
-            digest: Some(package.digest.clone()),
-            size: Some(package.size),
-            ..FetchRequest::default()
-        })
-    };
-    lock.packages.iter().filter_map(request).collect()
 }
 
 fn cannot_install(error: InstallError) -> Error {

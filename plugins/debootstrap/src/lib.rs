@@ -16,6 +16,7 @@
 //! | `version`, `relation` | versions and dependencies, as dpkg understands them |
 //! | `resolve` | which packages a request needs, as apt would choose |
 //! | `lock` | what `resolve` hands to `build` |
+//! | `archives` | the package files that a lock names, and their decompressed form |
 //! | `build` | `build`: from a lock to the root filesystem |
 //! | `deb` | one package file, taken apart |
 //! | `install` | packages into one root filesystem stream, with dpkg's database |
@@ -23,6 +24,7 @@
 //!
 //! What is public is so for tests and fuzzing.
 
+mod archives;
 mod build;
 mod choose;
 pub mod control;

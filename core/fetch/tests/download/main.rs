@@ -4,6 +4,7 @@
 
 mod batch;
 mod cache;
+mod kept;
 mod login;
 mod proxy;
 mod redirect;

@@ -209,7 +209,7 @@ fn digest(text: &str) -> Result<Expected> {
 }
 
 /// A failed download as people see it.
-fn failed(name: &str, error: &FetchError) -> Error {
+pub(super) fn failed(name: &str, error: &FetchError) -> Error {
     let principal = error.principal();
     let mut said = Error::new(kind(principal), format!("cannot fetch {name}"));
     match error {

@@ -8,10 +8,12 @@
 //! |---|---|
 //! | this one | `host.info`, `file.temp`, `file.digest` |
 //! | `fetch` | `fetch`, `fetch.take` |
+//! | `kept` | `kept`, `kept.draft`, `kept.store` |
 //! | `verify` | `verify` |
 //! | `ledger` | what was checked here, so that a report can say who checked |
 
 mod fetch;
+mod kept;
 mod ledger;
 mod verify;
 
@@ -25,6 +27,7 @@ use ctr_forge_rootfs::{Digest, Hasher};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::discovery::Plugin;
 use crate::{Attachments, Forge};
 pub(crate) use ledger::Ledger;
 
@@ -36,6 +39,9 @@ pub const SERVICES: &[&str] = &[
     service::FETCH,
     service::FETCH_TAKE,
     service::VERIFY,
+    service::KEPT,
+    service::KEPT_DRAFT,
+    service::KEPT_STORE,
 ];
 
 /// An answer and the files that go along with it.
@@ -55,6 +61,7 @@ pub(crate) enum Reply {
 pub(crate) struct Services<'a> {
     forge: &'a Forge,
     downloads: fetch::Downloads,
+    kept: kept::Kept,
     ledger: Ledger,
 }
 
@@ -65,8 +72,14 @@ impl std::fmt::Debug for Services<'_> {
 }
 
 impl<'a> Services<'a> {
-    pub(crate) fn new(forge: &'a Forge) -> Result<Self> {
-        Ok(Self { forge, downloads: fetch::Downloads::new()?, ledger: Ledger::default() })
+    /// For a job of `plugin`.
+    pub(crate) fn new(forge: &'a Forge, plugin: &Plugin) -> Result<Self> {
+        Ok(Self {
+            forge,
+            downloads: fetch::Downloads::new()?,
+            kept: kept::Kept::new(plugin),
+            ledger: Ledger::default(),
+        })
     }
 
     /// Answers call `id`, or takes note of it. `check` may stop one that takes long.
@@ -84,6 +97,9 @@ impl<'a> Services<'a> {
             service::FILE_DIGEST => file_digest(params, files, check),
             service::FETCH => self.downloads.begin(self.forge, params),
             service::FETCH_TAKE => return self.downloads.take(id, params),
+            service::KEPT => self.kept.find(self.forge, params, check),
+            service::KEPT_DRAFT => self.kept.draft(self.forge),
+            service::KEPT_STORE => self.kept.store(self.forge, params, check),
             service::VERIFY => verify::verify(self.forge, params, files, &mut self.ledger, check),
             _ => return Reply::Unknown,
         })

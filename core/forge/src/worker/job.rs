@@ -120,7 +120,7 @@ impl<'a> Job<'a> {
             panic: None,
             progress: 0,
             trace: Trace::default(),
-            services: Services::new(forge)?,
+            services: Services::new(forge, plugin)?,
             not_isolated: None,
         };
         let started =

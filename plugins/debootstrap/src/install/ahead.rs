@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -16,7 +16,7 @@ use std::thread;
 use ctr_forge_plugin::Result as PluginResult;
 
 use super::record::Record;
-use super::{Chosen, InstallError, Settings};
+use super::{Archive, Chosen, InstallError, Plain, Settings};
 use crate::deb::{Control, Deb, DebError};
 
 /// Bytes passed on at once.
@@ -38,19 +38,23 @@ pub(super) struct Ahead {
 enum Message {
     Control(Control),
     Data(Vec<u8>),
-    End,
+    /// And whether all of it was copied, where that was asked for.
+    End {
+        copied: bool,
+    },
     Failed(DebError),
 }
 
 struct Job {
     file: File,
+    plain: Plain,
     name: String,
     out: SyncSender<Message>,
 }
 
 /// Calls `each` with each of `debs` in order, while `jobs` threads decompress.
 pub(super) fn ahead(
-    mut debs: impl Iterator<Item = PluginResult<(Chosen, File)>>,
+    mut debs: impl Iterator<Item = PluginResult<Archive>>,
     jobs: usize,
     mut each: impl FnMut(Ahead) -> Result<(), InstallError>,
 ) -> Result<(), InstallError> {
@@ -69,10 +73,10 @@ pub(super) fn ahead(
             while under_way.len() < jobs * PER_THREAD
                 && let Some(deb) = debs.next()
             {
-                let (chosen, file) = deb.map_err(InstallError::Caller)?;
+                let Archive { chosen, file, plain } = deb.map_err(InstallError::Caller)?;
                 let (out, queue) = mpsc::sync_channel(QUEUE);
                 // It fails only if all threads are gone, which the queue will tell.
-                _ = work.send(Job { file, name: chosen.file_name.clone(), out });
+                _ = work.send(Job { file, plain, name: chosen.file_name.clone(), out });
                 under_way.push_back(Ahead { chosen, queue });
             }
             match under_way.pop_front() {
@@ -92,31 +96,49 @@ fn run_jobs(queue: &Mutex<Receiver<Job>>) {
 
 impl Job {
     fn run(self) {
-        let Self { file, name, out } = self;
+        let Self { file, plain, name, out } = self;
         // Whoever waits for the rest is gone if a message cannot be sent.
-        _ = match decompress(file, &name, &out) {
-            Ok(()) => out.send(Message::End),
+        _ = match decompress(file, plain, &name, &out) {
+            Ok(copied) => out.send(Message::End { copied }),
             Err(error) => out.send(Message::Failed(error)),
         };
     }
 }
 
-fn decompress(file: File, name: &str, out: &SyncSender<Message>) -> Result<(), DebError> {
+/// Sends what is in a package; returns whether all of its data was copied too.
+fn decompress(file: File, plain: Plain, name: &str, out: &SyncSender<Message>) -> Result<bool, DebError> {
     let mut deb = Deb::open(file, name)?;
     if out.send(Message::Control(deb.control()?)).is_err() {
-        return Ok(());
+        return Ok(false);
     }
-    let mut data = deb.data()?;
+    match plain {
+        Plain::Here(mut data) => send(&mut data, None, name, out),
+        Plain::CopyTo(copy) => send(&mut deb.data()?, Some(copy), name, out),
+        Plain::Unknown => send(&mut deb.data()?, None, name, out),
+    }
+}
+
+fn send(
+    data: &mut dyn Read,
+    mut copy: Option<File>,
+    name: &str,
+    out: &SyncSender<Message>,
+) -> Result<bool, DebError> {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        let read = data.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+        let read = data.take(CHUNK as u64).read_to_end(&mut chunk);
         read.map_err(|source| DebError::Decode {
             deb: name.to_owned(),
             member: "data.tar".to_owned(),
             source,
         })?;
-        if chunk.is_empty() || out.send(Message::Data(chunk)).is_err() {
-            return Ok(());
+        if chunk.is_empty() {
+            return Ok(copy.is_some());
+        }
+        // What cannot be copied (a full disk, mostly) is decompressed again the next time.
+        copy = copy.filter(|mut copy| copy.write_all(&chunk).is_ok());
+        if out.send(Message::Data(chunk)).is_err() {
+            return Ok(false);
         }
     }
 }
@@ -130,7 +152,7 @@ impl Ahead {
             Ok(_) | Err(_) => return Err(InstallError::Thread(io::Error::other("it ended too early"))),
         };
         let record = Record::new(self.chosen, control, settings)?;
-        Ok((record, Data { queue: self.queue, chunk: Vec::new(), position: 0, ended: false }))
+        Ok((record, Data { queue: self.queue, chunk: Vec::new(), position: 0, end: None }))
     }
 }
 
@@ -139,15 +161,23 @@ pub(super) struct Data {
     queue: Receiver<Message>,
     chunk: Vec<u8>,
     position: usize,
-    ended: bool,
+    /// Once it was reached, whether all was copied.
+    end: Option<bool>,
+}
+
+impl Data {
+    /// Whether all of it was read and copied.
+    pub(super) fn is_copied(&self) -> bool {
+        self.end == Some(true)
+    }
 }
 
 impl Read for Data {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.position == self.chunk.len() && !self.ended {
+        while self.position == self.chunk.len() && self.end.is_none() {
             match self.queue.recv() {
                 Ok(Message::Data(chunk)) => (self.chunk, self.position) = (chunk, 0),
-                Ok(Message::End) => self.ended = true,
+                Ok(Message::End { copied }) => self.end = Some(copied),
                 Ok(Message::Failed(error)) => return Err(io::Error::other(error)),
                 Ok(Message::Control(_)) | Err(_) => {
                     return Err(io::Error::other("the thread that decompresses it is gone"));

@@ -101,6 +101,37 @@ pub struct Chosen {
     pub file_name: String,
 }
 
+/// A package to install.
+#[derive(Debug)]
+pub struct Archive {
+    /// What it is said to be.
+    pub chosen: Chosen,
+    /// The package file.
+    pub file: File,
+    /// Its `data.tar` without the compression.
+    pub plain: Plain,
+}
+
+/// Where the decompressed form of a package's `data.tar` is.
+#[derive(Debug)]
+pub enum Plain {
+    /// Here, made from this very package file.
+    Here(File),
+    /// It is wanted here.
+    CopyTo(File),
+    /// Nowhere.
+    Unknown,
+}
+
+/// How far installing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The place of the package that is done, from 0.
+    pub index: usize,
+    /// Whether its `data.tar` was copied, as asked for with [`Plain::CopyTo`].
+    pub copied: bool,
+}
+
 /// What was installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Installed {
@@ -129,8 +160,7 @@ pub struct InstalledPackage {
 
 /// Installs `debs`, in their order, into the stream `sink`.
 ///
-/// The stream is not finished, so that more can follow. `progress` is told the number of
-/// packages done after each. The attributes of a directory that several packages ship
+/// The stream is not finished, so that more can follow. `done` is told of each package that is. The attributes of a directory that several packages ship
 /// are those of the first, as with dpkg. A package that replaces files of another must
 /// come before it: [`order`] says how.
 ///
@@ -138,23 +168,24 @@ pub struct InstalledPackage {
 ///
 /// If a package is broken or is not the one that was chosen, if two packages have the
 /// same file and neither replaces the other's, if a path leads out of the root, and if
-/// `debs` or `progress` fail. The stream can then only be broken off.
+/// `debs` or `done` fail. The stream can then only be broken off.
 pub fn install<W: Write>(
     sink: &mut Writer<W>,
-    debs: impl Iterator<Item = PluginResult<(Chosen, File)>>,
+    debs: impl Iterator<Item = PluginResult<Archive>>,
     settings: &Settings<'_>,
-    mut progress: impl FnMut(usize) -> PluginResult<()>,
+    mut done: impl FnMut(Step) -> PluginResult<()>,
 ) -> Result<Installed, InstallError> {
     let mut records: Vec<Record> = Vec::new();
     let mut unpack = Unpack::new(sink, settings)?;
     ahead::ahead(debs, settings.jobs, |ahead: Ahead| {
-        let (record, data) = ahead.into_record(settings)?;
+        let (record, mut data) = ahead.into_record(settings)?;
         if records.iter().any(|other| other.name == record.name && other.arch == record.arch) {
             return Err(InstallError::Twice { package: record.full_name() });
         }
         records.push(record);
-        unpack.package(&mut records, data)?;
-        progress(records.len()).map_err(InstallError::Caller)
+        unpack.package(&mut records, &mut data)?;
+        let step = Step { index: records.len() - 1, copied: data.is_copied() };
+        done(step).map_err(InstallError::Caller)
     })?;
     unpack.finish()?;
     database::write(&mut unpack, &records, settings)?;

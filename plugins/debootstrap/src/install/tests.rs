@@ -60,7 +60,7 @@ impl Package {
         self.entry(name, b'1', target, "")
     }
 
-    fn build(&self) -> (Chosen, File) {
+    fn build(&self) -> Archive {
         let description = format!(
             "Package: {}\nVersion: 1\nArchitecture: {}\n{}Description: b \n c\n",
             self.name, self.arch, self.fields
@@ -72,7 +72,8 @@ impl Package {
         file.rewind().unwrap();
         let (name, arch) = (self.name.to_owned(), self.arch.to_owned());
         let file_name = format!("{name}.deb");
-        (Chosen { name, version: "1".to_owned(), arch, file_name }, file)
+        let chosen = Chosen { name, version: "1".to_owned(), arch, file_name };
+        Archive { chosen, file, plain: Plain::Unknown }
     }
 }
 
@@ -369,8 +370,9 @@ fn the_database_cannot_be_led_away() {
 #[test]
 fn the_package_is_the_one_that_was_chosen() {
     let debs = || {
-        let (chosen, file) = package("a").build();
-        [Ok((Chosen { version: "2".to_owned(), ..chosen }, file))].into_iter()
+        let mut archive = package("a").build();
+        archive.chosen.version = "2".to_owned();
+        [Ok(archive)].into_iter()
     };
     let exclude = Exclude::default();
     let settings = Settings {
@@ -401,4 +403,37 @@ fn a_broken_package_ends_all_threads() {
     packages.extend(["b", "c", "d", "e"].map(package));
     packages[0].entries.push(b"garbage".repeat(100));
     assert_eq!(refusal(&packages, &PLAIN), "cannot read the files of package a");
+}
+
+#[test]
+fn a_decompressed_form_serves_as_well() {
+    let package = package("a").file("./usr/a", "content").symlink("./usr/l", "a");
+    let exclude = Exclude::default();
+    let settings = Settings {
+        arch: "amd64",
+        foreign: &[],
+        mode: Mode::Extract,
+        exclude: &exclude,
+        merged_usr: MergedUsr::No,
+        jobs: 1,
+    };
+    let stream = |plain: Plain| {
+        let mut writer = Writer::new(Vec::new());
+        let mut copied = None;
+        let archive = [Ok(Archive { plain, ..package.build() })].into_iter();
+        install(&mut writer, archive, &settings, |step| {
+            copied = Some(step.copied);
+            Ok(())
+        })
+        .unwrap();
+        (writer.finish().unwrap(), copied.unwrap())
+    };
+    let mut copy = tempfile::tempfile().unwrap();
+    let (first, copied) = stream(Plain::CopyTo(copy.try_clone().unwrap()));
+    assert!(copied);
+    copy.rewind().unwrap();
+    assert!(stream(Plain::Here(copy)) == (first.clone(), false));
+    // A full disk is no reason to fail.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    assert!(stream(Plain::CopyTo(full)) == (first, false));
 }

@@ -1,0 +1,1 @@
+//! The root being built: namespaces, owners, running programs in it.
