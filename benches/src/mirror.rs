@@ -15,9 +15,6 @@ use crate::work::Work;
 
 pub(crate) const SUITE: &str = "bookworm";
 pub(crate) const ARCH: &str = "amd64";
-/// What is installed.
-pub(crate) const PACKAGES: &str = "?essential";
-
 /// The folder of the copy, and the cache that it comes from.
 const COPY: &str = "mirror";
 const CACHE: &str = "mirror.cache";
@@ -49,11 +46,11 @@ struct Record {
     sha256: String,
 }
 
-/// Copies the packages and what leads to them; their bytes, and their number.
-pub(crate) fn copy(work: &Work, from: &str) -> Result<(u64, u64)> {
-    let source = ["-q", "source", "debootstrap", SUITE, PACKAGES, "--variant", "extract", "--arch", ARCH];
+/// Copies the packages that these words name and what leads to them; their bytes, and their number.
+pub(crate) fn copy(work: &Work, from: &str, words: &[&str]) -> Result<(u64, u64)> {
+    let source = ["-q", "source", "debootstrap", SUITE, "--scripts", "skip", "--arch", ARCH];
     let files = ["--mirror", from, "--report", "mirror.json", "-o", "mirror.tar"];
-    let mut forge = work.forge(&[&source[..], &files].concat());
+    let mut forge = work.forge(&[&source[..], words, &files].concat());
     forge.env("CTR_FORGE_CACHE", work.path(CACHE));
     forge.envs(PROXIES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     let output = forge.output()?;

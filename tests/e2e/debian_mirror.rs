@@ -6,6 +6,7 @@ use ctr_forge_tests::{Forge, Need, Test, debian};
 
 const MIRROR: &[Need] = &[Need::Mirror];
 const MMDEBSTRAP: &[Need] = &[Need::Mirror, Need::Root, Need::Tool("mmdebstrap")];
+const ROOT: &[Need] = &[Need::Mirror, Need::Root, Need::Sandbox, Need::MountNamespace];
 const CRUN: &[Need] = &[
     Need::Mirror,
     Need::Root,
@@ -26,6 +27,17 @@ pub(crate) const TESTS: &[Test] = &[
         needs: MMDEBSTRAP,
         run: trixie_as_mmdebstrap,
     },
+    Test {
+        name: "debian_mirror::minbase_of_bookworm_is_as_mmdebstrap_makes_it",
+        needs: MMDEBSTRAP,
+        run: minbase_of_bookworm,
+    },
+    Test {
+        name: "debian_mirror::minbase_of_trixie_is_as_mmdebstrap_makes_it",
+        needs: MMDEBSTRAP,
+        run: minbase_of_trixie,
+    },
+    Test { name: "debian_mirror::scripts_have_their_effects", needs: ROOT, run: scripts_have_their_effects },
     Test { name: "debian_mirror::busybox_runs", needs: CRUN, run: busybox_runs },
     Test { name: "debian_mirror::foreign_architectures", needs: MIRROR, run: foreign_architectures },
     Test { name: "debian_mirror::records_name_the_distribution", needs: MIRROR, run: records },
@@ -65,13 +77,7 @@ fn as_mmdebstrap(suite: &str, merged: &str, hook: &str) {
         forge.ok(["source", "debootstrap", suite, "--variant", "extract", "?essential", "--dry-run"]);
     let packages: Vec<String> =
         listed.stdout().lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
-    let mirror = debian::host_mirror().unwrap();
-    let line = |suite: &str, url: &str| {
-        format!("'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {url} {suite} main'")
-    };
-    let security = mirror.strip_suffix("/debian").map(|host| format!("{host}/debian-security"));
-    let mut lines = vec![line(suite, &mirror), line(&format!("{suite}-updates"), &mirror)];
-    lines.extend(security.map(|url| line(&format!("{suite}-security"), &url)));
+    let lines = apt_lines(suite);
     forge.sh(&format!(
         "mmdebstrap --mode=root --variant=extract {hook} --include={} {suite} theirs.tar {}",
         packages.join(","),
@@ -92,6 +98,95 @@ fn as_mmdebstrap(suite: &str, merged: &str, hook: &str) {
     forge.sh("mkdir root; tar -xpf ours.tar -C root; test -z \"$(dpkg --root=$PWD/root --verify)\"");
     let audit = forge.sh("dpkg --root=$PWD/root --audit").stdout();
     assert!(audit.contains("base-files") && !audit.contains("missing"), "{audit}");
+}
+
+/// What may differ from mmdebstrap's tar, as `case` of a shell has it, and why.
+const DIFFERENT: [(&str, &str); 10] = [
+    ("dev/*", "an engine makes these; here only packages do"),
+    ("etc/fstab|etc/hostname|etc/resolv.conf", "the machine's own, which it copies, and an empty one"),
+    (
+        "etc/apt/sources.list|etc/apt/sources.list.d/debian.sources",
+        "the same in the older form; ours names no mirror",
+    ),
+    ("etc/.pwd.lock", "a lock of the build"),
+    ("var/lib/apt/extended_states", "apt has installed the packages there"),
+    ("var/lib/apt/lists/lock|var/lib/apt/lists/partial", "apt makes them"),
+    ("var/cache/apt/archives/lock|var/cache/apt/archives/partial", "apt makes them"),
+    ("var/lib/dpkg/lock|var/lib/dpkg/lock-frontend|var/lib/dpkg/triggers/Lock", "locks of the build"),
+    ("var/lib/dpkg/*-old", "the state before the last change, of which there are fewer here"),
+    ("usr/share/doc/usr-is-merged*", "its hook makes up the package that we take from the archive"),
+];
+
+fn minbase_of_bookworm() {
+    minbase_as_mmdebstrap("bookworm", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr");
+}
+
+fn minbase_of_trixie() {
+    minbase_as_mmdebstrap("trixie", "");
+}
+
+/// A whole installation, scripts run, file by file.
+fn minbase_as_mmdebstrap(suite: &str, hook: &str) {
+    let forge = forge().env("SOURCE_DATE_EPOCH", "1700000000");
+    forge.ok(["source", "debootstrap", suite, "--variant", "minbase", "-o", "ours.tar"]);
+    let lines = apt_lines(suite).join(" ");
+    forge.sh(&format!("mmdebstrap --quiet --mode=root --variant=minbase {hook} {suite} theirs.tar {lines}"));
+    let patterns = DIFFERENT.map(|(pattern, _)| pattern).join("|");
+    forge.sh(
+        "for t in ours theirs; do mkdir $t; tar -xpf $t.tar --numeric-owner --exclude='./dev/*' -C $t; done",
+    );
+    // Paths, types, modes, owners and link targets; then contents.
+    let list = format!(
+        "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | LC_ALL=C sort | \
+         while read -r line; do case ${{line%% *}} in {patterns}) ;; *) echo \"$line\" ;; esac; done"
+    );
+    forge.sh(&format!("diff <(cd ours; {list}) <(cd theirs; {list})"));
+    forge.sh(&format!(
+        "for t in ours theirs; do (cd $t; find . -type f -printf '%P\\n' | LC_ALL=C sort | \
+         while read -r path; do case $path in {patterns}) ;; *) sha256sum \"$path\" ;; esac; done > ../$t.sums); done; \
+         diff ours.sums theirs.sums"
+    ));
+    forge.sh("test -z \"$(dpkg --root=$PWD/ours --verify; dpkg --root=$PWD/ours --audit)\"");
+}
+
+fn apt_lines(suite: &str) -> Vec<String> {
+    let mirror = debian::host_mirror().unwrap();
+    let line = |suite: &str, url: &str| {
+        format!("'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {url} {suite} main'")
+    };
+    let security = mirror.strip_suffix("/debian").map(|host| format!("{host}/debian-security"));
+    let mut lines = vec![line(suite, &mirror), line(&format!("{suite}-updates"), &mirror)];
+    lines.extend(security.map(|url| line(&format!("{suite}-security"), &url)));
+    lines
+}
+
+/// What is missing where scripts are only unpacked, and that the result can be built upon.
+fn scripts_have_their_effects() {
+    let forge = forge();
+    let words = ["source", "debootstrap", "bookworm", "--variant", "minbase"];
+    let packages = ["ca-certificates", "openssh-server", "python3-yaml", "-o", "root.tar"];
+    forge.ok(words.iter().chain(&packages));
+    forge.sh("mkdir root; tar -xpf root.tar --numeric-owner -C root");
+    for check in [
+        "test -L root/etc/alternatives/awk",
+        "test $(grep -c BEGIN root/etc/ssl/certs/ca-certificates.crt) -gt 100",
+        "grep ^sshd: root/etc/passwd",
+        "test -s root/etc/ld.so.cache",
+        "ls root/usr/lib/python3/dist-packages/yaml/__pycache__/*.pyc",
+        "test \"$(stat -c %g root/etc/shadow)\" = 42",
+        "test \"$(stat -c %a root/usr/bin/ssh-agent)\" = 2755",
+        "chroot root runuser -u nobody -- id -un | grep nobody",
+    ] {
+        forge.sh(check);
+    }
+    // One more package, by the apt inside, from the mirror that this machine may use.
+    let lines = apt_lines("bookworm").iter().map(|line| format!("echo {line};")).collect::<String>();
+    forge.sh(&format!("rm root/etc/apt/sources.list.d/*; {{ {lines} }} > root/etc/apt/sources.list"));
+    forge.sh("unshare -m bash -ec 'cp /etc/resolv.conf /etc/hosts root/etc/; cp -a /etc/ssl/certs root/etc/ssl/; \
+         cp -a /etc/apt/apt.conf.d/* root/etc/apt/apt.conf.d/ 2> /dev/null || true; \
+         mount -t proc proc root/proc; mount --rbind /dev root/dev; \
+         chroot root apt-get update -q > log 2>&1; \
+         DEBIAN_FRONTEND=noninteractive chroot root apt-get install -qy hello >> log 2>&1; chroot root hello'");
 }
 
 fn busybox_runs() {

@@ -15,6 +15,7 @@ mod command_line;
 mod conformance;
 mod debian_faults;
 mod debian_mirror;
+mod debian_scripts;
 mod debian_trust;
 mod debootstrap;
 mod difficult_tree;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         "conformance",
         "debian_faults",
         "debian_mirror",
+        "debian_scripts",
         "debian_trust",
         "debootstrap",
         "difficult_tree",
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         conformance::TESTS,
         debian_faults::TESTS,
         debian_mirror::TESTS,
+        debian_scripts::TESTS,
         debian_trust::TESTS,
         debootstrap::TESTS,
         difficult_tree::TESTS,

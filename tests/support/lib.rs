@@ -32,6 +32,7 @@ pub mod distribution;
 pub mod faulty;
 pub mod forge;
 pub mod layout;
+pub mod machine;
 pub mod mirror;
 pub mod openpgp;
 pub mod runner;

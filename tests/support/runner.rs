@@ -38,6 +38,8 @@ pub enum Need {
     Nightly,
     /// To be able to mount in a mount namespace of its own.
     MountNamespace,
+    /// User namespaces in which programs of packages can run.
+    Sandbox,
     /// A mirror of Debian that the host's apt uses and that answers.
     Mirror,
 }
@@ -51,6 +53,7 @@ impl Need {
             Need::Musl => "musl target".into(),
             Need::Nightly => "nightly toolchain".into(),
             Need::MountNamespace => "mount namespace".into(),
+            Need::Sandbox => "user namespaces".into(),
             Need::Mirror => "the network's Debian mirror".into(),
         }
     }
@@ -84,6 +87,7 @@ impl Need {
                 output.is_ok_and(|output| output.status.success())
             }
             Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
+            Need::Sandbox => succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
             Need::Mirror => crate::mirror::host_mirror().is_some(),
         }
     }

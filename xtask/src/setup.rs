@@ -89,7 +89,8 @@ mod tests {
     use super::*;
 
     /// Programs of Debian's essential packages and of apt's: they are always there.
-    const ESSENTIAL: &[&str] = &["apt-get", "chroot", "dpkg-deb", "gpgv", "gzip", "mknod", "setsid", "tar"];
+    const ESSENTIAL: &[&str] =
+        &["apt-get", "chroot", "dpkg", "dpkg-deb", "gpgv", "gzip", "mknod", "setsid", "tar"];
 
     #[test]
     fn every_tool_that_a_test_needs_is_installed() {

@@ -7,7 +7,7 @@ use ctr_forge_tests::debian::host_mirror;
 use super::{Bench, Column, Goal, at_most_of};
 use crate::Result;
 use crate::measure::{Subject, in_turns};
-use crate::mirror::{self, ARCH, PACKAGES, SUITE, Served};
+use crate::mirror::{self, ARCH, SUITE, Served};
 use crate::record::{Record, Series};
 use crate::work::Work;
 
@@ -28,12 +28,14 @@ pub(super) const BENCH: Bench = Bench {
     goals,
 };
 
+/// What is unpacked.
+const PACKAGES: &str = "?essential";
 const COLD: &str = "cold";
 const WARM: &str = "warm";
 const OURS: &str = "ctr-forge";
 const LOCKED: &str = "ctr-forge --lock";
 const THEIRS: &str = "mmdebstrap";
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub(super) const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const ROUNDS: usize = 5;
 const TAR: &str = "ours.tar";
 const THEIR_TAR: &str = "theirs.tar";
@@ -45,7 +47,7 @@ fn run(work: &Work) -> Result<Vec<Series>> {
         eprintln!("  no mirror of Debian answers");
         return Ok(Vec::new());
     };
-    let input = mirror::copy(work, &mirror)?;
+    let input = mirror::copy(work, &mirror, &[PACKAGES, "--variant", "extract"])?;
     let served = Served::new(work)?;
     fs::create_dir(work.path("apt"))?;
     let series = |case, subject| Series::new(case, subject).with_input(input);
@@ -56,7 +58,7 @@ fn run(work: &Work) -> Result<Vec<Series>> {
     let peer =
         |case| made(work, THEIR_TAR, Subject::new(series(case, THEIRS), || theirs(work, served.url())));
     let mut all = in_turns(ROUNDS, vec![made(work, TAR, cold), peer(COLD)])?;
-    must_be_alike(work)?;
+    must_be_alike(work, TAR, THEIR_TAR)?;
     let warm = Subject::new(series(WARM, OURS), || ours(work, served.url(), &[]));
     // The run before the first round makes the file.
     let locked = Subject::new(series(WARM, LOCKED), || ours(work, served.url(), &["--lock", "lock.json"]));
@@ -65,7 +67,7 @@ fn run(work: &Work) -> Result<Vec<Series>> {
 }
 
 /// With the length of the tar that it makes.
-fn made<'a>(work: &'a Work, tar: &'static str, subject: Subject<'a>) -> Subject<'a> {
+pub(super) fn made<'a>(work: &'a Work, tar: &'static str, subject: Subject<'a>) -> Subject<'a> {
     subject.with_result(move || Ok(Some(fs::metadata(work.path(tar))?.len())))
 }
 
@@ -86,8 +88,8 @@ fn theirs(work: &Work, url: &str) -> Result<std::process::Command> {
 }
 
 /// A race is fair only between those who make the same.
-fn must_be_alike(work: &Work) -> Result<()> {
-    let (ours, theirs) = (size(work, TAR)?, size(work, THEIR_TAR)?);
+pub(super) fn must_be_alike(work: &Work, ours: &str, theirs: &str) -> Result<()> {
+    let (ours, theirs) = (size(work, ours)?, size(work, theirs)?);
     let alike = |a: u64, b: u64| a.abs_diff(b) as f64 <= DIFFERENCE * b as f64;
     match alike(ours.0, theirs.0) && alike(ours.1, theirs.1) {
         true => Ok(()),

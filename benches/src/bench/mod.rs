@@ -4,6 +4,7 @@ mod debootstrap;
 mod help;
 mod layer;
 mod memory;
+mod minbase;
 mod tar;
 mod worker;
 
@@ -63,8 +64,15 @@ pub(crate) struct Goal {
 }
 
 /// All, in the order of the document.
-pub(crate) const ALL: &[Bench] =
-    &[help::BENCH, worker::BENCH, tar::BENCH, layer::BENCH, debootstrap::BENCH, memory::BENCH];
+pub(crate) const ALL: &[Bench] = &[
+    help::BENCH,
+    worker::BENCH,
+    tar::BENCH,
+    layer::BENCH,
+    debootstrap::BENCH,
+    minbase::BENCH,
+    memory::BENCH,
+];
 
 /// `ours` takes at most `bound` of the time of `theirs`, by the median of the rounds.
 fn at_most_of(record: &Record, case: &str, ours: &str, theirs: &str, bound: f64) -> Option<Goal> {

@@ -76,7 +76,7 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
     };
     let written = (0..words.len()).any(|index| to_file(&words[index..]));
     let written = written || words.iter().any(|word| word == "--dry-run");
-    let others = ["output", "plugin", "completions", "help"];
+    let others = ["output", "plugin", "clean", "completions", "help"];
     // A mistyped "source" is none of the others.
     command_word(words).is_some_and(|word| !others.iter().any(|other| word == other)) && !written
 }
@@ -99,6 +99,7 @@ fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("source", matches)) => commands::source::run(session, matches),
         Some(("output", matches)) => commands::output::run(session, matches),
         Some(("plugin", matches)) => commands::plugin::run(session, matches),
+        Some(("clean", matches)) => commands::clean::run(session, matches),
         Some(("completions", matches)) => commands::completions::run(session, matches),
         _ => Err(Error::new(ErrorKind::Internal, "a command without code")),
     }
@@ -116,12 +117,13 @@ pub(crate) fn command(catalog: &Catalog) -> Command {
         .subcommand(components::command(Role::Source, catalog))
         .subcommand(components::command(Role::Output, catalog))
         .subcommand(commands::plugin::cli())
+        .subcommand(commands::clean::cli())
         .subcommand(commands::completions::cli())
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  ctr-forge source debootstrap bookworm --variant extract busybox-static -o rootfs.tar
+  ctr-forge source debootstrap bookworm --variant minbase curl -o rootfs.tar
   ctr-forge source scratch --copy hello:/hello -o hello.tar
   ctr-forge output oci hello.tar -o image --tag hello:1 --entrypoint '[\"/hello\"]'
   ctr-forge source scratch --tar rootfs.tar.xz | docker import - mini

@@ -19,7 +19,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use ctr_forge_core::discovery::Bundled;
-use ctr_forge_core::worker;
+use ctr_forge_core::{sandbox, worker};
 
 /// The plugins linked into this binary.
 #[cfg(feature = "bundled")]
@@ -35,9 +35,12 @@ const BUNDLED: &[Bundled] = &[];
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
-    // A worker must get no further than this while it has but one thread.
+    // Neither must get further than this while it has but one thread.
     if words.first().is_some_and(|word| word == worker::ARGUMENT) {
         return worker::run_child(BUNDLED);
+    }
+    if words.first().is_some_and(|word| word == sandbox::ARGUMENT) {
+        return sandbox::run_child();
     }
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     match cli::run(&words) {

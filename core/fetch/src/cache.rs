@@ -209,6 +209,19 @@ impl Cache {
         }
     }
 
+    /// Removes everything; returns how many bytes those were.
+    pub(crate) fn clear(&self) -> Result<u64, FetchError> {
+        let mut bytes = 0;
+        // What it has never had may be somebody else's.
+        for name in ["sha256", "sha512", "url", "partial"] {
+            let path = self.root.join(name);
+            bytes += size_of_files(&path);
+            fs::remove_dir_all(&path).or_else(absent).map_err(FetchError::io("remove", &path))?;
+        }
+        directory(&self.partial())?;
+        Ok(bytes)
+    }
+
     fn partial(&self) -> PathBuf {
         self.root.join("partial")
     }
@@ -221,6 +234,17 @@ impl Cache {
     fn path_of_url(&self, url: &str) -> PathBuf {
         self.root.join("url").join(Digest::of(url.as_bytes()).hex())
     }
+}
+
+/// Bytes of all files below a directory.
+fn size_of_files(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of_files(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
 }
 
 /// Opens and locks the partial file at `path`, made when missing. `None`: somebody else has it.

@@ -10,7 +10,7 @@ use std::fs::File;
 use ctr_forge_rootfs::Digest;
 use tempfile::NamedTempFile;
 
-use crate::cache::Record;
+use crate::cache::{Cache, Record};
 use crate::digest::Expected;
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
@@ -54,6 +54,16 @@ impl Fetcher {
     pub fn draft(&self) -> Result<Option<Draft>, FetchError> {
         let Some(cache) = self.cache()? else { return Ok(None) };
         cache.draft().map(|temp| Some(Draft(temp)))
+    }
+
+    /// Removes all that the cache has; returns how many bytes those were. Downloads that are
+    /// under way elsewhere fail.
+    ///
+    /// # Errors
+    ///
+    /// If there is a cache and it cannot be used.
+    pub fn clear(&self) -> Result<u64, FetchError> {
+        self.cache()?.map_or(Ok(0), Cache::clear)
     }
 
     /// Keeps what was made under a name, in place of what had it.

@@ -42,6 +42,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use ctr_forge_sandbox as sandbox;
+
 use ctr_forge_fetch::Fetcher;
 
 pub use attach::Attachments;

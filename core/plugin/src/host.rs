@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -14,6 +14,10 @@ use crate::abi::{self, Bytes, HostTable, Reply, field};
 use crate::message::{
     Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, KeepDraft, KeptName, Key, Verified,
     VerifyParams, service,
+};
+use crate::sandbox::{
+    Change, RootfsChanges, RootfsCreated, RootfsEntries, RootfsParams, RootfsPath, RootfsRemove, RootfsTar,
+    RunOutcome, RunParams, Rung,
 };
 use crate::{
     Error, ErrorKind, Event, FetchRequest, FileDigest, FileRef, HostInfo, Level, Result, SignatureKind,
@@ -209,6 +213,12 @@ impl Host {
         self.call(service::KEPT_STORE, KeepDraft { draft, name: name.into() })
     }
 
+    /// Makes an empty root on disk for programs of `arch` (OCI's name) to run in.
+    pub fn rootfs(&self, arch: &str) -> Result<Rootfs<'_>> {
+        let params = RootfsParams { arch: arch.to_owned() };
+        Ok(Rootfs { host: self, created: self.call(service::ROOTFS_CREATE, params)? })
+    }
+
     /// Checks a text with its signature around it, and returns the text alone and who signed it.
     ///
     /// Messages call it `name`. `keys` are the only ones that count, of those only the ones with
@@ -242,6 +252,68 @@ impl Host {
 
     fn verify(&self, params: &VerifyParams) -> Result<Verified> {
         self.call(service::VERIFY, params)
+    }
+}
+
+/// A root on disk, which the host keeps: see [`sandbox`](crate::sandbox). It goes with the job.
+#[derive(Debug)]
+pub struct Rootfs<'a> {
+    host: &'a Host,
+    created: RootfsCreated,
+}
+
+impl Rootfs<'_> {
+    /// How programs in it are kept apart from the machine.
+    pub fn rung(&self) -> Rung {
+        self.created.rung
+    }
+
+    /// Takes in a tar stream to its end; from a pipe, another thread has to write it.
+    pub fn apply(&self, tar: impl AsFd) -> Result<u64> {
+        let answer: RootfsEntries = self.host.call(service::ROOTFS_APPLY, self.tar(&tar, &[]))?;
+        Ok(answer.entries)
+    }
+
+    /// Writes all of it as a tar stream.
+    pub fn export(&self, tar: impl AsFd) -> Result<u64> {
+        self.export_without(tar, &[])
+    }
+
+    /// As [`Rootfs::export`], without the paths that match one of these patterns.
+    pub fn export_without(&self, tar: impl AsFd, exclude: &[String]) -> Result<u64> {
+        let answer: RootfsEntries = self.host.call(service::ROOTFS_EXPORT, self.tar(&tar, exclude))?;
+        Ok(answer.entries)
+    }
+
+    /// Opens a file; `None` where there is none.
+    pub fn read(&self, path: impl Into<String>) -> Result<Option<File>> {
+        let params = RootfsPath { root: self.created.root, path: path.into() };
+        let answer: Option<FileAnswer> = self.host.call(service::ROOTFS_READ, params)?;
+        answer.map(|answer| self.host.take(answer.file)).transpose()
+    }
+
+    /// Names in a directory, sorted; `None` where there is none.
+    pub fn list(&self, path: impl Into<String>) -> Result<Option<Vec<String>>> {
+        self.host.call(service::ROOTFS_LIST, RootfsPath { root: self.created.root, path: path.into() })
+    }
+
+    /// Removes paths and all that is below them.
+    pub fn remove(&self, paths: Vec<String>) -> Result<()> {
+        self.host.call(service::ROOTFS_REMOVE, RootfsRemove { root: self.created.root, paths })
+    }
+
+    /// What changed since then, in nanoseconds since 1970.
+    pub fn changes(&self, since: u64) -> Result<Vec<Change>> {
+        self.host.call(service::ROOTFS_CHANGES, RootfsChanges { root: self.created.root, since })
+    }
+
+    /// Runs a program in it and waits for its end. The root in `params` is set to this one.
+    pub fn run(&self, params: &RunParams) -> Result<RunOutcome> {
+        self.host.call(service::RUN, RunParams { root: self.created.root, ..params.clone() })
+    }
+
+    fn tar(&self, tar: &impl AsFd, exclude: &[String]) -> RootfsTar {
+        RootfsTar { root: self.created.root, tar: lend(tar), exclude: exclude.to_vec() }
     }
 }
 
@@ -305,8 +377,8 @@ fn verify_params(
 }
 
 /// A file as a call names it; it stays the caller's.
-fn lend(file: &File) -> FileRef {
-    FileRef { fd: file.as_raw_fd() }
+pub(crate) fn lend(file: &impl AsFd) -> FileRef {
+    FileRef { fd: file.as_fd().as_raw_fd() }
 }
 
 fn cancelled() -> Error {

@@ -32,12 +32,13 @@ mod manifest;
 pub mod message;
 pub mod note;
 mod output;
+pub mod sandbox;
 mod serve;
 mod source;
 
 pub use error::{Error, ErrorKind, Result};
 pub use files::{map_files, to_frame};
-pub use host::{Fetched, Fetches, Host};
+pub use host::{Fetched, Fetches, Host, Rootfs};
 pub use manifest::{
     Component, Duplicates, FEATURES, LayerForm, Manifest, Needs, OptionSpec, PROTOCOL, Role, ValueType,
     Writes, is_name, symbol,

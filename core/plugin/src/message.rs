@@ -53,6 +53,29 @@ pub mod service {
     pub const KEPT_DRAFT: &str = "kept.draft";
     /// Keeps a draft for later jobs: [`KeepDraft`](super::KeepDraft) → `null`.
     pub const KEPT_STORE: &str = "kept.store";
+    /// Makes an empty root on disk: [`RootfsParams`](crate::sandbox::RootfsParams) →
+    /// [`RootfsCreated`](crate::sandbox::RootfsCreated).
+    pub const ROOTFS_CREATE: &str = "rootfs.create";
+    /// Takes a tar stream into a root: [`RootfsTar`](crate::sandbox::RootfsTar) →
+    /// [`RootfsEntries`](crate::sandbox::RootfsEntries), when its end was reached.
+    pub const ROOTFS_APPLY: &str = "rootfs.apply";
+    /// Writes a root as a tar stream: [`RootfsTar`](crate::sandbox::RootfsTar) →
+    /// [`RootfsEntries`](crate::sandbox::RootfsEntries).
+    pub const ROOTFS_EXPORT: &str = "rootfs.export";
+    /// Opens a file in a root: [`RootfsPath`](crate::sandbox::RootfsPath) →
+    /// [`FileAnswer`](super::FileAnswer), or `null` where there is none.
+    pub const ROOTFS_READ: &str = "rootfs.read";
+    /// Names in a directory of a root: [`RootfsPath`](crate::sandbox::RootfsPath) → texts,
+    /// sorted, or `null` where there is none.
+    pub const ROOTFS_LIST: &str = "rootfs.list";
+    /// Removes paths from a root: [`RootfsRemove`](crate::sandbox::RootfsRemove) → `null`.
+    pub const ROOTFS_REMOVE: &str = "rootfs.remove";
+    /// What changed in a root: [`RootfsChanges`](crate::sandbox::RootfsChanges) → a list of
+    /// [`Change`](crate::sandbox::Change).
+    pub const ROOTFS_CHANGES: &str = "rootfs.changes";
+    /// Runs a program in a root: [`RunParams`](crate::sandbox::RunParams) →
+    /// [`RunOutcome`](crate::sandbox::RunOutcome).
+    pub const RUN: &str = "run";
 }
 
 /// A file that travels beside a message as a descriptor.
@@ -149,6 +172,9 @@ pub struct SourceReport {
     /// What became of the packages' scripts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scripts: Vec<Script>,
+    /// What the build left behind and is no part of the result: logs, caches, locks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cleaned: Vec<String>,
     /// The newest signed date among the inputs: bounds every time in the result
     /// where `SOURCE_DATE_EPOCH` is not set. Seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,6 +275,12 @@ pub struct Script {
     pub script: String,
     /// What became of it.
     pub outcome: ScriptOutcome,
+    /// How long it took, where it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millis: Option<u64>,
+    /// The files that it changed, as far as that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// What became of a script.

@@ -12,11 +12,12 @@ use crate::deb::Deb;
 use crate::index::{self, Packages, Place, Signed};
 use crate::install::{self, MergedUsr};
 use crate::lock::{Lock, LockedIndex, LockedPackage};
-use crate::options::{Options, Word};
+use crate::options::{Options, Variant, Word};
 use crate::package::{self, Package};
 use crate::places;
 use crate::releases::{self, Release};
 use crate::resolve::{self, ResolveError, Want};
+use crate::strata::{self, Strata};
 
 /// The priority of a package file that the user names: above that of every repository, as for apt.
 const LOCAL_PRIORITY: i32 = 1001;
@@ -56,7 +57,9 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
     for local in &locals {
         universe.push(local_package(local, places.len())?);
     }
-    let wants = wants(&words, &places, &signed, first_local)?;
+    let merged_usr = merged_usr(options, &release, &universe);
+    let mut wants = wants(&words, &places, &signed, first_local)?;
+    wants.splice(0..0, is_merged(options, merged_usr, &universe));
     let mut priorities: Vec<i32> = signed.iter().map(|signed| signed.release.pin_priority()).collect();
     priorities.push(LOCAL_PRIORITY);
     let asked = resolve::Request {
@@ -68,7 +71,6 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
     };
     let chosen = resolve::resolve(&universe, &asked).map_err(|error| unresolved(&error, &release))?;
 
-    let merged_usr = merged_usr(options, &release, &universe);
     let distribution = distribution(&release, &signed);
     let mut lock = Lock {
         release: release.codename.clone(),
@@ -79,11 +81,20 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
         epoch: signed.iter().map(|signed| signed.release.date).max().unwrap_or(0),
         indexes: places.iter().zip(&signed).map(|(place, signed)| locked_index(place, signed)).collect(),
         trust: trust(&signed, &indexes),
+        base: 0,
         packages: Vec::new(),
     };
     let chosen: Vec<&Package<'_>> = chosen.into_iter().map(|index| &universe[index]).collect();
-    for index in install::order(&chosen) {
-        lock.packages.push(locked_package(chosen[index], places.len(), &lock)?);
+    let strata = match options.variant {
+        // Nothing runs, so nothing has to come before anything.
+        Variant::Extract => Strata { of: vec![0; chosen.len()], base: 0 },
+        variant => strata::strata(&chosen, |package| variant.has(package)),
+    };
+    lock.base = strata.base;
+    let mut order = install::order(&chosen);
+    order.sort_by_key(|&index| strata.of[index]);
+    for index in order {
+        lock.packages.push(locked_package(chosen[index], strata.of[index], places.len(), &lock)?);
     }
     Ok(Resolved { lock: lock.to_value()? })
 }
@@ -237,6 +248,20 @@ fn merged_usr(options: &Options, release: &Release, universe: &[Package<'_>]) ->
     }
 }
 
+/// The package that says that `/usr` is merged, where the build has seen to that. Else the one
+/// would be chosen that merges it, by a program of 40 MB.
+fn is_merged(options: &Options, merged_usr: MergedUsr, universe: &[Package<'_>]) -> Option<Want> {
+    const NAME: &str = "usr-is-merged";
+    let is_whole = !matches!(options.variant, Variant::Extract | Variant::Custom);
+    let is_there = || universe.iter().any(|package| package.name == NAME);
+    (is_whole && merged_usr == MergedUsr::AllAbis && is_there()).then(|| Want::Package {
+        name: NAME.to_owned(),
+        arch: None,
+        version: None,
+        repositories: None,
+    })
+}
+
 /// What purls call the distribution.
 fn distribution(release: &Release, signed: &[Signed]) -> String {
     let origin = || signed.first().map(|signed| signed.release.origin.to_lowercase());
@@ -248,12 +273,13 @@ fn locked_index(place: &Place, signed: &Signed) -> LockedIndex {
     LockedIndex {
         url: place.repository.url.clone(),
         suite: place.repository.suite.clone(),
+        components: place.repository.components.clone(),
         date: signed.release.date,
     }
 }
 
 /// A package for the lock; those of repository `local` are the user's files.
-fn locked_package(package: &Package<'_>, local: usize, lock: &Lock) -> Result<LockedPackage> {
+fn locked_package(package: &Package<'_>, stratum: u32, local: usize, lock: &Lock) -> Result<LockedPackage> {
     let digest = package.checked_digest().map_err(|e| {
         Error::new(ErrorKind::Verification, format!("{} {} cannot be checked", package.name, package.version))
             .because(&e)
@@ -266,6 +292,7 @@ fn locked_package(package: &Package<'_>, local: usize, lock: &Lock) -> Result<Lo
         path: package.filename.to_owned(),
         digest: digest.to_owned(),
         size: package.size,
+        stratum,
         purl: package.purl(&lock.distribution, &lock.release),
     })
 }

@@ -15,9 +15,11 @@
 //! | `release`, `package` | the signed index of a repository; its packages |
 //! | `version`, `relation` | versions and dependencies, as dpkg understands them |
 //! | `resolve` | which packages a request needs, as apt would choose |
+//! | `strata` | in which strata packages are installed |
 //! | `lock` | what `resolve` hands to `build` |
 //! | `archives` | the package files that a lock names, and their decompressed form |
 //! | `build` | `build`: from a lock to the root filesystem |
+//! | `configure` | a root in a sandbox: strata unpacked, scripts run, cleaned |
 //! | `deb` | one package file, taken apart |
 //! | `install` | packages into one root filesystem stream, with dpkg's database |
 //! | `licence` | the licences that a package names |
@@ -27,6 +29,7 @@
 mod archives;
 mod build;
 mod choose;
+mod configure;
 pub mod control;
 pub mod deb;
 pub mod host_apt;
@@ -42,6 +45,7 @@ pub mod release;
 pub mod releases;
 pub mod repository;
 pub mod resolve;
+mod strata;
 pub mod version;
 
 use ctr_forge_plugin::{

@@ -31,7 +31,10 @@ pub(crate) struct Lock {
     /// Who vouched for what when the packages were chosen.
     #[serde(default)]
     pub(crate) trust: Vec<TrustLink>,
-    /// The packages, sorted.
+    /// How many of the first strata are the variant's own.
+    #[serde(default)]
+    pub(crate) base: u32,
+    /// The packages in the order of their installation.
     pub(crate) packages: Vec<LockedPackage>,
 }
 
@@ -43,6 +46,9 @@ pub(crate) struct LockedIndex {
     pub(crate) url: String,
     /// Its suite.
     pub(crate) suite: String,
+    /// Its components; empty for a repository that has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) components: Vec<String>,
     /// When it was signed, seconds since 1970.
     pub(crate) date: i64,
 }
@@ -63,6 +69,9 @@ pub(crate) struct LockedPackage {
     pub(crate) digest: String,
     /// In bytes.
     pub(crate) size: u64,
+    /// In which stratum it is installed: see `strata`.
+    #[serde(default)]
+    pub(crate) stratum: u32,
     pub(crate) purl: String,
 }
 

@@ -5,8 +5,11 @@ use std::path::Path;
 use ctr_forge_plugin::{Error, PathValue, Result};
 use serde::Deserialize;
 
-use crate::package::Priority;
+use crate::package::{Package, Priority};
 use crate::resolve::Want;
+
+/// How long the scripts of a stratum may take where nothing else is said: half an hour.
+const DEFAULT_TIMEOUT: u64 = 1800;
 
 /// As `plugin.toml` has them.
 #[derive(Debug, Default, Deserialize)]
@@ -20,7 +23,8 @@ pub struct Options {
     package: Vec<WordOrPath>,
     #[serde(default)]
     include: Vec<String>,
-    /// What is done with the packages.
+    /// Which packages, and what is done with them.
+    #[serde(default)]
     pub variant: Variant,
     /// Packages never to be taken.
     #[serde(default)]
@@ -54,27 +58,78 @@ pub struct Options {
     pub merged_usr: Option<String>,
     /// What becomes of the scripts.
     #[serde(default)]
-    pub scripts: Option<Scripts>,
+    pub scripts: Scripts,
+    /// Seconds that all scripts of a stratum may take together.
+    #[serde(default)]
+    pub script_timeout: Option<String>,
+    /// Leave out what a container can do without.
+    #[serde(default)]
+    pub slim: bool,
     /// The apt configuration of the host.
     #[serde(default)]
     pub apt_config: Option<PathValue>,
 }
 
-/// What is done with the packages.
+/// Which packages there are beside those that are named, and what is done with them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// They are unpacked.
-    #[default]
+    /// None; all are only unpacked.
     Extract,
-    /// They are installed.
+    /// None.
     Custom,
+    /// Those without which nothing works.
+    Essential,
+    /// And apt.
+    Apt,
+    /// And those of priority `required`.
+    #[serde(alias = "minbase")]
+    Required,
+    /// Those of `apt`, and what it takes to build packages.
+    Buildd,
+    /// And those of priority `important`.
+    #[default]
+    #[serde(alias = "-", alias = "debootstrap")]
+    Important,
+    /// And those of priority `standard`.
+    Standard,
+}
+
+impl Variant {
+    /// The packages of the variant, as words on the command line.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Extract | Self::Custom => &[],
+            Self::Essential => &["?essential"],
+            Self::Apt => &["?essential", "apt"],
+            Self::Required => &["?essential", "?priority(required)", "apt"],
+            Self::Buildd => &["?essential", "apt", "build-essential"],
+            Self::Important => &["?essential", "?priority(important)", "apt"],
+            Self::Standard => &["?essential", "?priority(standard)", "apt"],
+        }
+    }
+
+    /// Whether the variant itself has this package in it. Those that it depends on are not asked for.
+    pub(crate) fn has(self, package: &Package<'_>) -> bool {
+        match self {
+            Self::Extract | Self::Custom => false,
+            Self::Essential => package.essential,
+            Self::Apt => package.name == "apt",
+            Self::Required => package.name == "apt" || package.priority <= Priority::Required,
+            Self::Buildd => ["apt", "build-essential"].contains(&package.name),
+            Self::Important => package.name == "apt" || package.priority <= Priority::Important,
+            Self::Standard => package.name == "apt" || package.priority <= Priority::Standard,
+        }
+    }
 }
 
 /// What becomes of the packages' scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scripts {
+    /// They run.
+    #[default]
+    Run,
     /// They do not run.
     Skip,
 }
@@ -121,7 +176,8 @@ impl Options {
 
     /// The packages, in the order given.
     pub(crate) fn words(&self) -> Result<Vec<Word>> {
-        let mut words = Vec::new();
+        let mut words =
+            self.variant.words().iter().map(|word| parse_word(word)).collect::<Result<Vec<_>>>()?;
         if let (Some(_), Some(first)) = (&self.release, &self.suite) {
             if ["/", "./", "../"].iter().any(|start| first.starts_with(start)) {
                 return Err(Error::usage(format!("{first} stands where a package's name is expected"))
@@ -143,6 +199,17 @@ impl Options {
             false => Ok(words),
             true => Err(Error::usage("no package was named: this variant takes none by itself")
                 .hint("Name packages behind the suite, or \"?essential\" for the essential ones.")),
+        }
+    }
+
+    /// How long scripts may take, in seconds; `None` for as long as they like.
+    pub(crate) fn script_timeout(&self) -> Result<Option<u64>> {
+        match self.script_timeout.as_deref() {
+            None => Ok(Some(DEFAULT_TIMEOUT)),
+            Some("0") => Ok(None),
+            Some(word) => word.parse().map(Some).map_err(|_| {
+                Error::usage(format!("\"{word}\" is no number of seconds")).option("script-timeout")
+            }),
         }
     }
 

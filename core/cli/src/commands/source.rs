@@ -10,6 +10,7 @@ use ctr_forge_core::destination::{StagedFile, same_place};
 use ctr_forge_core::discovery::Plugin;
 use ctr_forge_core::image;
 use ctr_forge_core::ops::{self, Report, Sink, SourceRequest};
+use ctr_forge_core::sandbox::{Choice, ParseChoiceError};
 use ctr_forge_plugin::{Error, ErrorKind, Package, Result, Role};
 use ctr_forge_rootfs::Exclude;
 
@@ -44,6 +45,15 @@ pub(crate) fn arguments() -> Vec<Arg> {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Build exactly what this file says; where it is not there, make it"),
+        Arg::new("sandbox")
+            .long("sandbox")
+            .value_name("SANDBOX")
+            .value_parser(["auto", "mapped", "single", "chroot"])
+            .default_value("auto")
+            .help(
+                "What keeps packages' programs apart from this machine: user namespaces with many ids or one, \
+                 or nothing but chroot; \"auto\" takes the first of the namespaces that can be had",
+            ),
         Arg::new("dry-run")
             .long("dry-run")
             .action(ArgAction::SetTrue)
@@ -96,6 +106,7 @@ fn prepare<'a>(
         arch: architecture(matches.get_one::<String>("arch"))?,
         exclude: Exclude::new(&patterns).map_err(|e| Error::usage(e.to_string()).option("exclude-path"))?,
         exclude_patterns: patterns,
+        sandbox: choice(matches)?,
         lock: matches.get_one::<PathBuf>("lock").cloned(),
         sink,
     };
@@ -113,6 +124,11 @@ fn architecture(word: Option<&String>) -> Result<String> {
         None => image::host_arch(),
     };
     Ok(variant.map_or(arch.clone(), |variant| format!("{arch}/{variant}")))
+}
+
+fn choice(matches: &ArgMatches) -> Result<Choice> {
+    let word = matches.get_one::<String>("sandbox").map_or("auto", String::as_str);
+    word.parse().map_err(|e: ParseChoiceError| Error::usage(e.to_string()).option("sandbox"))
 }
 
 fn sink(path: Option<&PathBuf>) -> Result<Sink> {

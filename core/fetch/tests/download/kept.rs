@@ -38,3 +38,21 @@ fn without_a_cache_nothing_is_kept() {
     let fetcher = Fetcher::new(Config { cache: None, ..config(directory.path()) });
     assert!(fetcher.draft().unwrap().is_none() && text(&fetcher, "a").is_none());
 }
+
+#[test]
+fn a_cache_that_was_emptied_can_be_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let fetcher = Fetcher::new(config(directory.path()));
+    let keep = || {
+        let draft = fetcher.draft().unwrap().unwrap();
+        draft.file().write_all(b"12345").unwrap();
+        fetcher.keep("a", draft, || Ok(())).unwrap();
+    };
+    keep();
+    std::fs::write(directory.path().join("cache/mine"), "x").unwrap();
+    assert!(fetcher.clear().unwrap() > 5);
+    assert_eq!(text(&fetcher, "a"), None);
+    assert!(directory.path().join("cache/mine").exists());
+    keep();
+    assert_eq!(text(&fetcher, "a").as_deref(), Some("12345"));
+}

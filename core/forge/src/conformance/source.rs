@@ -47,6 +47,7 @@ fn asked(subject: &Subject<'_>) -> SourceRequest {
         exclude: Exclude::default(),
         exclude_patterns: Vec::new(),
         lock: None,
+        sandbox: ctr_forge_sandbox::Choice::Auto,
         sink: ops::Sink::Nowhere,
     }
 }

@@ -1,5 +1,6 @@
 //! One operation per command: the whole flow from request to result.
 
+mod clean;
 mod output;
 mod source;
 
@@ -14,6 +15,8 @@ use ctr_forge_rootfs::{Duplicates, Tree};
 use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 
+pub(crate) use clean::settings;
+pub use clean::{Cleaned, clean};
 pub(crate) use output::output_traced;
 pub use output::{OutputRequest, Published, output};
 pub(crate) use source::source_digest;

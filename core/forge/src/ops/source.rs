@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ctr_forge_plugin::message::method;
+use ctr_forge_plugin::sandbox::Rung;
 use ctr_forge_plugin::{
     BuildTarget, CheckedBy, Component, Duplicates, Error, PlanTarget, Resolved, Result, Role, ScriptOutcome,
     SourceReport, TrustLink, Vouch,
 };
 use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
+use ctr_forge_sandbox::Choice;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -46,6 +48,8 @@ pub struct SourceRequest {
     pub exclude: Exclude,
     /// The patterns of `exclude`, for the plugin.
     pub exclude_patterns: Vec<String>,
+    /// Which sandbox programs are to run in.
+    pub sandbox: Choice,
     /// Where the lock is, or is to be made where there is none.
     pub lock: Option<PathBuf>,
     /// Where the stream goes.
@@ -85,6 +89,9 @@ pub struct Report {
     pub entries: Option<u64>,
     /// Whether the plugin was cut off from the network, or why not.
     pub isolation: String,
+    /// How programs that ran in the root were kept apart from the machine; absent where none could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Rung>,
     /// What the plugin itself reports.
     pub build: SourceReport,
 }
@@ -206,6 +213,7 @@ fn build_traced(
     let mut locked = Locked::new(plugin, request)?;
     let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
+    job.set_sandbox(request.sandbox);
     let isolation = isolation(component, &job);
     let resolved = match locked.take() {
         Some(resolved) => resolved,
@@ -227,6 +235,7 @@ fn build_traced(
         forge.reporter.warning(&warning.to_string(), None);
     }
     report.entries = Some(tree.len() as u64);
+    report.sandbox = trace.rung;
     locked.publish()?;
     Ok((report, tree, trace))
 }
@@ -253,6 +262,7 @@ fn report(
         epoch: forge.epoch.unwrap_or_else(|| possible_date(build.epoch.unwrap_or(0))),
         entries: None,
         isolation,
+        sandbox: None,
         build,
     }
 }
@@ -493,6 +503,8 @@ mod tests {
             package: package.into(),
             script: "postinst".into(),
             outcome,
+            millis: None,
+            changed: Vec::new(),
         };
         let mut build = SourceReport::default();
         let told = |build: &SourceReport| {

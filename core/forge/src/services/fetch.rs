@@ -2,7 +2,7 @@
 //! handed out in the order asked for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ctr_forge_fetch::{
@@ -10,7 +10,6 @@ use ctr_forge_fetch::{
 };
 use ctr_forge_plugin::message::{FetchBatch, FetchOutcome, FetchParams, service};
 use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, Result};
-use rustix::event::{EventfdFlags, eventfd};
 use serde_json::Value;
 
 use super::{Answer, Ledger, Reply, decode, encode};
@@ -29,6 +28,8 @@ const DEFAULT_MAX_SIZE: u64 = 64 << 20;
 pub(super) struct Downloads {
     batches: BTreeMap<u32, Waiting>,
     next: u32,
+    /// Whether the user wants no more.
+    stopped: bool,
     /// Counts what has happened, to wake whoever polls.
     happened: Arc<OwnedFd>,
 }
@@ -49,10 +50,9 @@ struct Waiting {
 }
 
 impl Downloads {
-    pub(super) fn new() -> Result<Self> {
-        let happened = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|e| Error::io("cannot make an event descriptor", e))?;
-        Ok(Self { batches: BTreeMap::new(), next: 1, happened: Arc::new(happened) })
+    /// None yet; `happened` is written to when something has.
+    pub(super) fn new(happened: Arc<OwnedFd>) -> Self {
+        Self { batches: BTreeMap::new(), next: 1, stopped: false, happened }
     }
 
     /// Begins a batch.
@@ -99,6 +99,8 @@ impl Downloads {
                 let _ = rustix::io::write(&*self.happened, &1_u64.to_ne_bytes());
                 Reply::Later
             }
+            // Whoever had not waited yet when it was stopped.
+            None if self.stopped => Reply::Now(stopped()),
             None if params.batch < self.next => Reply::Now(end()),
             None => Reply::Now(Err(Error::usage("there is no such batch of downloads"))),
         }
@@ -106,20 +108,13 @@ impl Downloads {
 
     /// Ends all downloads; the answers to the calls that wait for them.
     pub(super) fn stop(&mut self) -> Vec<(u32, Result<Answer>)> {
-        let stopped = || Err(Error::new(ErrorKind::Cancelled, "the download was stopped"));
+        self.stopped = true;
         let batches = std::mem::take(&mut self.batches).into_values();
         batches.flat_map(|waiting| waiting.calls).map(|id| (id, stopped())).collect()
     }
 
-    /// Readable when something has happened since [`Downloads::ready`].
-    pub(super) fn readable(&self) -> BorrowedFd<'_> {
-        self.happened.as_fd()
-    }
-
     /// The calls that can be answered now.
     pub(super) fn ready(&mut self, forge: &Forge, ledger: &mut Ledger) -> Vec<(u32, Result<Answer>)> {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&*self.happened, &mut count);
         let mut answers = Vec::new();
         for waiting in self.batches.values_mut() {
             waiting.tell(forge);
@@ -156,6 +151,10 @@ impl Waiting {
             self.calls.pop_front();
         }
     }
+}
+
+fn stopped() -> Result<Answer> {
+    Err(Error::new(ErrorKind::Cancelled, "the download was stopped"))
 }
 
 /// The answer behind the last file of a batch.
@@ -248,5 +247,29 @@ fn kind(error: &FetchError) -> ErrorKind {
         FetchError::Cache { .. } => ErrorKind::Permission,
         FetchError::Cancelled { .. } => ErrorKind::Cancelled,
         _ => ErrorKind::Network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_after_the_stop_hears_of_it() {
+        let happened = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
+        let mut downloads = Downloads::new(Arc::new(happened));
+        downloads.next = 2;
+        let mut kind = || match downloads.take(7, json!({ "batch": 1 })) {
+            Reply::Now(answer) => answer.map(|_| ()).map_err(|error| error.kind),
+            _ => panic!("nothing is awaited"),
+        };
+        assert_eq!(kind(), Ok(()));
+        downloads.stop();
+        let Reply::Now(Err(error)) = downloads.take(7, json!({ "batch": 1 })) else {
+            panic!("it was stopped")
+        };
+        assert_eq!(error.kind, ErrorKind::Cancelled);
     }
 }

@@ -9,21 +9,27 @@
 //! | this one | `host.info`, `file.temp`, `file.digest` |
 //! | `fetch` | `fetch`, `fetch.take` |
 //! | `kept` | `kept`, `kept.draft`, `kept.store` |
+//! | `rootfs` | `rootfs.*`, `run` |
 //! | `verify` | `verify` |
 //! | `ledger` | what was checked here, so that a report can say who checked |
 
 mod fetch;
 mod kept;
 mod ledger;
+mod rootfs;
 mod verify;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use ctr_forge_plugin::message::{FileAnswer, service};
+use ctr_forge_plugin::sandbox::Rung;
 use ctr_forge_plugin::{Error, ErrorKind, FileDigest, FileRef, HostInfo, PROTOCOL, Result};
 use ctr_forge_rootfs::{Digest, Hasher};
+use ctr_forge_sandbox::{Choice, Ending};
+use rustix::event::{EventfdFlags, eventfd};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -42,6 +48,14 @@ pub const SERVICES: &[&str] = &[
     service::KEPT,
     service::KEPT_DRAFT,
     service::KEPT_STORE,
+    service::ROOTFS_CREATE,
+    service::ROOTFS_APPLY,
+    service::ROOTFS_EXPORT,
+    service::ROOTFS_READ,
+    service::ROOTFS_LIST,
+    service::ROOTFS_REMOVE,
+    service::ROOTFS_CHANGES,
+    service::RUN,
 ];
 
 /// An answer and the files that go along with it.
@@ -60,8 +74,11 @@ pub(crate) enum Reply {
 /// The services as one job has them: what it has begun, and what was checked for it.
 pub(crate) struct Services<'a> {
     forge: &'a Forge,
+    /// Counts what has happened, to wake whoever polls.
+    happened: Arc<OwnedFd>,
     downloads: fetch::Downloads,
     kept: kept::Kept,
+    roots: rootfs::Roots,
     ledger: Ledger,
 }
 
@@ -74,11 +91,16 @@ impl std::fmt::Debug for Services<'_> {
 impl<'a> Services<'a> {
     /// For a job of `plugin`.
     pub(crate) fn new(forge: &'a Forge, plugin: &Plugin) -> Result<Self> {
+        let happened = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|e| Error::io("cannot make an event descriptor", e))?;
+        let happened = Arc::new(happened);
         Ok(Self {
             forge,
-            downloads: fetch::Downloads::new()?,
+            downloads: fetch::Downloads::new(Arc::clone(&happened)),
             kept: kept::Kept::new(plugin),
+            roots: rootfs::Roots::new(Arc::clone(&happened)),
             ledger: Ledger::default(),
+            happened,
         })
     }
 
@@ -100,24 +122,58 @@ impl<'a> Services<'a> {
             service::KEPT => self.kept.find(self.forge, params, check),
             service::KEPT_DRAFT => self.kept.draft(self.forge),
             service::KEPT_STORE => self.kept.store(self.forge, params, check),
+            service::ROOTFS_CREATE => self.roots.create(self.forge, params),
+            service::ROOTFS_APPLY
+            | service::ROOTFS_EXPORT
+            | service::ROOTFS_READ
+            | service::ROOTFS_LIST
+            | service::ROOTFS_REMOVE
+            | service::ROOTFS_CHANGES
+            | service::RUN => return self.roots.begin(id, method, params, files),
             service::VERIFY => verify::verify(self.forge, params, files, &mut self.ledger, check),
             _ => return Reply::Unknown,
         })
     }
 
-    /// The answers to calls that had to wait. Tells how far downloads are, too.
+    /// The answers to calls that had to wait. Tells how far they are, too.
     pub(crate) fn ready(&mut self) -> Vec<(u32, Result<Answer>)> {
-        self.downloads.ready(self.forge, &mut self.ledger)
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&*self.happened, &mut count);
+        let mut answers = self.downloads.ready(self.forge, &mut self.ledger);
+        answers.extend(self.roots.ready(self.forge));
+        answers
     }
 
     /// Ends what was begun; the answers to calls that wait for it.
     pub(crate) fn stop(&mut self) -> Vec<(u32, Result<Answer>)> {
-        self.downloads.stop()
+        let mut answers = self.downloads.stop();
+        answers.extend(self.roots.stop());
+        answers
     }
 
     /// Readable when [`Services::ready`] may have something.
     pub(crate) fn readable(&self) -> BorrowedFd<'_> {
-        self.downloads.readable()
+        self.happened.as_fd()
+    }
+
+    /// The sandbox that the user wants for roots that are made from here on.
+    pub(crate) fn set_sandbox(&mut self, choice: Choice) {
+        self.roots.choice = choice;
+    }
+
+    /// Processes that roots have.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        self.roots.processes()
+    }
+
+    /// How programs were kept apart from the machine, if roots were made.
+    pub(crate) fn rung(&self) -> Option<Rung> {
+        self.roots.rung()
+    }
+
+    /// Begins to remove the roots.
+    pub(crate) fn end(&mut self) -> Vec<Ending> {
+        self.roots.end()
     }
 
     /// What was checked.

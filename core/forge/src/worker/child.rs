@@ -6,23 +6,20 @@
 use std::fs;
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use ctr_forge_plugin::abi::{self, ABI_MAJOR, PluginTable};
 use ctr_forge_plugin::frame::{self, Kind, Receiver, SOCKET_FD};
 use ctr_forge_plugin::{Error, ErrorKind, Result, serve_on, symbol};
+use ctr_forge_sandbox::process::{OWN_FDS, die_with, no_host, take_socket};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 use serde_json::json;
 
 use super::{CodeKind, Start, Started};
 use crate::discovery::Bundled;
-
-/// Descriptors of our own lie from here on, clear of those that a plugin is promised.
-const OWN_FDS: i32 = 10;
 
 /// Runs as a worker, with the host's socket as standard input, until the host is done.
 pub fn run(bundled: &[Bundled]) -> ExitCode {
@@ -41,7 +38,7 @@ fn work(bundled: &[Bundled]) -> Result<()> {
     let mut receiver = Receiver::new();
     let frame = receiver.receive(&socket).map_err(|e| Error::io("cannot read from the host", e))?;
     let Some(mut frame) = frame.filter(|frame| frame.kind == Kind::Start) else {
-        return Err(Error::usage("this is ctr-forge's own word for its workers; nobody else can use it"));
+        return Err(no_host());
     };
     let start: Start = serde_json::from_slice(&frame.payload)
         .map_err(|e| Error::new(ErrorKind::Internal, "cannot read what to start").because(&e))?;
@@ -61,33 +58,9 @@ fn work(bundled: &[Bundled]) -> Result<()> {
     }
 }
 
-/// Moves the socket away from standard input and puts `/dev/null` there.
-fn take_socket() -> Result<OwnedFd> {
-    let cannot = |e| Error::io("cannot take over the host's socket", e);
-    let stdin = io::stdin();
-    let socket = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), OWN_FDS).map_err(cannot)?;
-    if rustix::net::sockopt::socket_type(&socket).is_err() {
-        return Err(Error::usage("this is ctr-forge's own word for its workers; nobody else can use it"));
-    }
-    let null = fs::File::open("/dev/null").map_err(|e| Error::io("cannot open /dev/null", e))?;
-    rustix::stdio::dup2_stdin(null).map_err(cannot)?;
-    // Whatever else the host's own parent left open is none of a plugin's business.
-    let own = socket.as_raw_fd() as libc::c_uint;
-    for (first, last) in [(3, own - 1), (own + 1, libc::c_uint::MAX)] {
-        // By number, because musl has no function for it.
-        // SAFETY: this process has just begun: it owns no descriptor from 3 on but the socket.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0 as libc::c_uint) };
-    }
-    Ok(socket)
-}
-
 fn drop_what_is_not_needed(start: &Start) -> Result<Started> {
     let cannot = |e| Error::io("cannot set up the worker", e);
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(cannot)?;
-    // The host may have died before that took effect.
-    if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(start.parent) {
-        return Err(Error::new(ErrorKind::Cancelled, "the host is gone"));
-    }
+    die_with(start.parent)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::process::chdir("/").map_err(cannot)?;
     let not_isolated = if start.network { None } else { isolate(start.reads_files)? };

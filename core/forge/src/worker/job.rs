@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ctr_forge_plugin::frame::{Frame, Kind, Outbox, Receiver};
+use ctr_forge_plugin::sandbox::Rung;
 use ctr_forge_plugin::{Component, Error, ErrorKind, Event, Level, Result};
+use ctr_forge_sandbox::{Choice, Ending};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde::Serialize;
@@ -71,7 +73,7 @@ enum Cancelling {
 }
 
 /// What a job's plugin did beside answering.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Trace {
     /// Events that came.
     pub events: u64,
@@ -81,6 +83,10 @@ pub struct Trace {
     pub faults: Vec<Fault>,
     /// What the host checked for it.
     pub(crate) ledger: Ledger,
+    /// How programs were kept apart from the machine, if there were any.
+    pub(crate) rung: Option<Rung>,
+    /// Roots that are being removed. Whoever drops this waits for that.
+    pub(crate) endings: Vec<Ending>,
 }
 
 /// Something that a plugin should not do, though it need not end a job.
@@ -142,6 +148,11 @@ impl<'a> Job<'a> {
     /// Makes a call that is not answered within `limit` an error. Without it a call may take its time.
     pub fn set_deadline(&mut self, limit: Option<Duration>) {
         self.deadline = limit;
+    }
+
+    /// The sandbox that the user wants for programs that the plugin has run.
+    pub fn set_sandbox(&mut self, choice: Choice) {
+        self.services.set_sandbox(choice);
     }
 
     /// Why the worker has the network though it should not; `None` where it is cut off or may have it.
@@ -220,12 +231,14 @@ impl<'a> Job<'a> {
         if killed {
             self.fault(Fault::DidNotExit);
         }
-        match self.process.end_leftovers() {
+        match self.process.end_leftovers(&self.process.ours) {
             0 => {}
             count => self.fault(Fault::LeftProcesses(count)),
         }
         self.drain_output();
         self.trace.ledger = self.services.take_ledger();
+        self.trace.rung = self.services.rung();
+        self.trace.endings = self.services.end();
         Ok(std::mem::take(&mut self.trace))
     }
 
@@ -407,7 +420,9 @@ impl<'a> Job<'a> {
         };
         // What is no object has no parameters either.
         let params = call.get_mut("params").map(Value::take).unwrap_or_default();
-        match self.services.call(id, &method, params, frame.files, &mut check) {
+        let reply = self.services.call(id, &method, params, frame.files, &mut check);
+        self.process.ours = self.services.processes();
+        match reply {
             Reply::Now(answer) => self.answer(id, answer),
             Reply::Later => Ok(()),
             Reply::Unknown => {
@@ -550,7 +565,7 @@ fn bounded(mut error: Error) -> Error {
 }
 
 /// A plugin's words, bounded, and without what could steer a terminal.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     let mut clean: String = text.chars().take(MAX_TEXT).map(harmless).collect();
     if text.chars().nth(MAX_TEXT).is_some() {

@@ -24,6 +24,7 @@ mod process;
 use serde::{Deserialize, Serialize};
 
 pub use child::run as run_child;
+pub(crate) use job::clean;
 pub use job::{Fault, Job, Trace};
 
 /// The word by which the binary knows that it is to be a worker.

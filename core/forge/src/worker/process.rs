@@ -25,6 +25,8 @@ pub(super) struct Process {
     pub(super) stderr: Capture,
     /// Children that this process had before: they are none of the worker's.
     others: Vec<i32>,
+    /// Children that the host has started since, for this job.
+    pub(super) ours: Vec<i32>,
     /// Whether the worker has been waited for, so that its number may be another's by now.
     reaped: bool,
 }
@@ -61,6 +63,7 @@ impl Process {
             stdout: Capture::new(stdout.into()),
             stderr: Capture::new(stderr.into()),
             others,
+            ours: Vec::new(),
             reaped: false,
         };
         process.send_start(plugin, component).map_err(|e| Error::io("cannot reach the worker", e))?;
@@ -129,13 +132,14 @@ impl Process {
 
     /// Ends what the worker left behind, when it is gone itself; returns how many processes that were.
     ///
-    /// They have become children of this process, if it is a subreaper (`prctl(2)`).
-    pub(super) fn end_leftovers(&self) -> usize {
+    /// They have become children of this process, if it is a subreaper (`prctl(2)`). `ours` are
+    /// those that the host has started meanwhile.
+    pub(super) fn end_leftovers(&self, ours: &[i32]) -> usize {
         let mut count = 0;
         // Ending a parent hands its children to us, so look until nobody is left.
         for _ in 0..100 {
-            let left =
-                children().into_iter().filter(|pid| !self.others.contains(pid)).filter_map(Pid::from_raw);
+            let left = children().into_iter().filter(|pid| !self.others.contains(pid) && !ours.contains(pid));
+            let left = left.filter_map(Pid::from_raw);
             let ended: Vec<_> =
                 left.filter(|&pid| rustix::process::kill_process(pid, Signal::KILL).is_ok()).collect();
             if ended.is_empty() {
@@ -157,7 +161,7 @@ impl Drop for Process {
             self.signal(Signal::KILL);
             let _ = self.child.wait();
         }
-        self.end_leftovers();
+        self.end_leftovers(&self.ours);
     }
 }
 

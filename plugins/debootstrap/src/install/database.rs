@@ -19,10 +19,13 @@ use super::{InstallError, Settings, status, triggers};
 /// Control files that dpkg runs; all others are data (deb-control-files of dpkg's `infodb`).
 const SCRIPTS: &[&str] = &["preinst", "postinst", "prerm", "postrm", "config"];
 
-/// Writes the database of `records`, all of which are unpacked.
+/// Writes the database of `records`, all of which are unpacked. The first `known` it has
+/// already, and `status` of them.
 pub(super) fn write<W: Write>(
     unpack: &mut Unpack<'_, W>,
     records: &[Record],
+    known: usize,
+    status: &[u8],
     settings: &Settings<'_>,
 ) -> Result<(), InstallError> {
     let write = |result: Result<(), WriteError>| result.map_err(InstallError::Database);
@@ -32,17 +35,19 @@ pub(super) fn write<W: Write>(
     let mut architectures = format!("{}\n", settings.arch);
     settings.foreign.iter().for_each(|arch| architectures.extend([arch.as_str(), "\n"]));
     // dpkg's own order, so that it does not depend on that of the downloads.
-    let mut sorted: Vec<_> = records.iter().collect();
+    let mut sorted: Vec<_> = records.iter().skip(known).collect();
     sorted.sort_by_key(|record| (&record.name, &record.arch));
-    let stanzas: Vec<u8> =
-        sorted.into_iter().flat_map(|record| status::stanza(record, settings.mode)).collect();
+    let mut stanzas = status.to_vec();
+    stanzas.extend(sorted.into_iter().flat_map(|record| status::stanza(record, settings.mode)));
     write(unpack.made(literal(&format!("{DATABASE}/arch")), 0o644, architectures.as_bytes()))?;
     write(unpack.made(literal(&format!("{DATABASE}/status")), 0o644, &stanzas))?;
     write(unpack.made(literal(&format!("{DATABASE}/info/format")), 0o644, b"1\n"))?;
-    for record in records {
-        write_info(unpack, record)?;
+    for (index, record) in records.iter().enumerate() {
+        if index >= known || record.changed {
+            write_info(unpack, record)?;
+        }
     }
-    for (name, content) in triggers::files(records) {
+    for (name, content) in triggers::files(records, known) {
         let path = literal(&format!("{DATABASE}/triggers/{name}"));
         write(unpack.made(path, 0o644, content.as_bytes()))?;
     }

@@ -10,11 +10,12 @@
 //! | `ahead` | unpacks the next packages on other threads while one is written |
 //! | `root` | what is in the root so far, and where a path leads in it |
 //! | `unpack`, `links` | one package's files into the stream |
+//! | `diversions` | files that go to other names |
 //! | `replaces` | which package may take over whose files, and the order that needs |
 //! | `record` | what is kept of a package for the database |
 //! | `database`, `status`, `conffiles`, `triggers` | `/var/lib/dpkg` |
 //!
-//! Maintainer scripts do not run here, so there are none of the diversions that they make.
+//! Maintainer scripts do not run here; whoever runs them tells of the diversions that they made.
 //! Owners are the numbers in the archive. dpkg looks up the names beside them in the root's
 //! own `/etc/passwd`; but packages only have files of the ids that base-passwd gives out for
 //! good, which are the same wherever a package was built.
@@ -22,6 +23,7 @@
 mod ahead;
 mod conffiles;
 mod database;
+mod diversions;
 mod error;
 mod links;
 mod record;
@@ -44,8 +46,10 @@ pub use error::InstallError;
 pub use replaces::order;
 
 use self::ahead::Ahead;
+use self::diversions::Diversions;
 use self::record::Record;
 use self::unpack::Unpack;
+use crate::deb::{Control, Deb, DebError};
 
 /// How packages are installed.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +116,17 @@ pub struct Archive {
     pub plain: Plain,
 }
 
+impl Archive {
+    /// Its control files.
+    ///
+    /// # Errors
+    ///
+    /// If it is no package.
+    pub fn control(&self) -> Result<Control, DebError> {
+        Deb::open(&self.file, &self.chosen.file_name)?.control()
+    }
+}
+
 /// Where the decompressed form of a package's `data.tar` is.
 #[derive(Debug)]
 pub enum Plain {
@@ -158,36 +173,130 @@ pub struct InstalledPackage {
     pub files: u64,
 }
 
-/// Installs `debs`, in their order, into the stream `sink`.
-///
-/// The stream is not finished, so that more can follow. `done` is told of each package that is. The attributes of a directory that several packages ship
-/// are those of the first, as with dpkg. A package that replaces files of another must
-/// come before it: [`order`] says how.
+/// Packages on their way into a root, one stratum after the other or all at once.
+pub struct Install<'a, W: Write> {
+    settings: &'a Settings<'a>,
+    unpack: Unpack<'a, W>,
+    records: Vec<Record>,
+    /// Packages that the database has already.
+    known: usize,
+}
+
+impl<W: Write> std::fmt::Debug for Install<'_, W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Install").field("records", &self.records.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, W: Write> Install<'a, W> {
+    /// Into the stream `sink`.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    pub fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Result<Self, InstallError> {
+        let unpack = Unpack::new(sink, settings)?;
+        Ok(Self { settings, unpack, records: Vec::new(), known: 0 })
+    }
+
+    /// What follows goes to `sink`; returns the one that was used until now.
+    pub fn redirect(&mut self, sink: Writer<W>) -> Writer<W> {
+        self.unpack.redirect(sink)
+    }
+
+    /// What the root's `/var/lib/dpkg/diversions` says: packages that follow obey it.
+    pub fn divert(&mut self, diversions: &[u8]) {
+        self.unpack.diversions = Diversions::parse(diversions);
+    }
+
+    /// Unpacks `debs`, in their order.
+    ///
+    /// The stream is not finished, so that more can follow. `done` is told of each package that is. The attributes of a directory that several packages ship
+    /// are those of the first, as with dpkg. A package that replaces files of another must
+    /// come before it: [`order`] says how; or in a later stratum, where the files that it takes
+    /// over are those of a root.
+    ///
+    /// # Errors
+    ///
+    /// If a package is broken or is not the one that was chosen, if two packages have the
+    /// same file and neither replaces the other's, if a path leads out of the root, and if
+    /// `debs` or `done` fail. The stream can then only be broken off.
+    pub fn unpack(
+        &mut self,
+        debs: impl Iterator<Item = PluginResult<Archive>>,
+        mut done: impl FnMut(Step) -> PluginResult<()>,
+    ) -> Result<(), InstallError> {
+        let Self { settings, unpack, records, .. } = self;
+        unpack.settled = records.len();
+        ahead::ahead(debs, settings.jobs, |ahead: Ahead| {
+            let (record, mut data) = ahead.into_record(settings)?;
+            if records.iter().any(|other| other.name == record.name && other.arch == record.arch) {
+                return Err(InstallError::Twice { package: record.full_name() });
+            }
+            records.push(record);
+            unpack.package(records, &mut data)?;
+            let step = Step { index: records.len() - 1, copied: data.is_copied() };
+            done(step).map_err(InstallError::Caller)
+        })?;
+        unpack.finish()?;
+        for (owner, path) in std::mem::take(&mut unpack.taken) {
+            records[owner].lose(&path);
+        }
+        Ok(())
+    }
+
+    /// What was unpacked since the last time is in the root's database already.
+    pub fn is_known(&mut self) {
+        self.known = self.records.len();
+    }
+
+    /// Writes into the database what was unpacked since the last time. `status` is the file of
+    /// this name as it is in the root, empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the stream cannot be written.
+    pub fn database(&mut self, status: &[u8]) -> Result<(), InstallError> {
+        database::write(&mut self.unpack, &self.records, self.known, status, self.settings)?;
+        self.known = self.records.len();
+        Ok(())
+    }
+
+    /// Name, architecture and control files of each package, from that with this index on.
+    pub fn controls(&self, from: usize) -> impl Iterator<Item = (&str, &str, &Control)> {
+        let records = self.records.iter().skip(from);
+        records.map(|record| (record.name.as_str(), record.arch.as_str(), &record.control))
+    }
+
+    /// Packages so far.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no package yet.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What was installed, and the stream.
+    pub fn finish(self) -> (Installed, Writer<W>) {
+        (Installed { packages: self.records.iter().map(Record::report).collect() }, self.unpack.into_sink())
+    }
+}
+
+/// Installs `debs`, in their order, with the database of them all. Returns the stream, not finished.
 ///
 /// # Errors
 ///
-/// If a package is broken or is not the one that was chosen, if two packages have the
-/// same file and neither replaces the other's, if a path leads out of the root, and if
-/// `debs` or `done` fail. The stream can then only be broken off.
+/// Those of [`Install::unpack`].
 pub fn install<W: Write>(
-    sink: &mut Writer<W>,
+    sink: Writer<W>,
     debs: impl Iterator<Item = PluginResult<Archive>>,
     settings: &Settings<'_>,
-    mut done: impl FnMut(Step) -> PluginResult<()>,
-) -> Result<Installed, InstallError> {
-    let mut records: Vec<Record> = Vec::new();
-    let mut unpack = Unpack::new(sink, settings)?;
-    ahead::ahead(debs, settings.jobs, |ahead: Ahead| {
-        let (record, mut data) = ahead.into_record(settings)?;
-        if records.iter().any(|other| other.name == record.name && other.arch == record.arch) {
-            return Err(InstallError::Twice { package: record.full_name() });
-        }
-        records.push(record);
-        unpack.package(&mut records, &mut data)?;
-        let step = Step { index: records.len() - 1, copied: data.is_copied() };
-        done(step).map_err(InstallError::Caller)
-    })?;
-    unpack.finish()?;
-    database::write(&mut unpack, &records, settings)?;
-    Ok(Installed { packages: records.iter().map(Record::report).collect() })
+    done: impl FnMut(Step) -> PluginResult<()>,
+) -> Result<(Installed, Writer<W>), InstallError> {
+    let mut install = Install::new(sink, settings)?;
+    install.unpack(debs, done)?;
+    install.database(b"")?;
+    Ok(install.finish())
 }

@@ -28,6 +28,8 @@ pub(super) struct Record {
     /// All that it ships, in its order.
     pub(super) paths: Vec<Shipped>,
     pub(super) licence_text: Option<String>,
+    /// Whether what the database says of it is no longer so.
+    pub(super) changed: bool,
 }
 
 /// Something that a package ships.
@@ -82,6 +84,7 @@ impl Record {
             hashed: false,
             paths: Vec::new(),
             licence_text: None,
+            changed: false,
             name,
             version,
             arch,
@@ -105,6 +108,16 @@ impl Record {
     /// Whether nothing has to be run to make the package work.
     pub(super) fn has_nothing_to_run(&self) -> bool {
         self.scripts().is_empty()
+    }
+
+    /// Another package has taken the file at `path` over.
+    pub(super) fn lose(&mut self, path: &RootPath) {
+        for shipped in self.paths.iter_mut().filter(|shipped| shipped.path == *path) {
+            if let What::Object { kept, .. } = &mut shipped.what {
+                *kept = false;
+            }
+        }
+        self.changed = true;
     }
 
     fn scripts(&self) -> Vec<String> {

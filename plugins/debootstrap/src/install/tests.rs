@@ -100,9 +100,8 @@ fn try_install(packages: &[Package], options: &Options<'_>) -> Result<Root, Inst
     let foreign: Vec<_> = options.foreign.iter().map(|&arch| arch.to_owned()).collect();
     let Options { mode, merged_usr, jobs, .. } = *options;
     let settings = Settings { arch: "amd64", foreign: &foreign, mode, exclude: &exclude, merged_usr, jobs };
-    let mut writer = Writer::new(Vec::new()).with_packages();
     let debs = packages.iter().map(|package| Ok(package.build()));
-    let installed = install(&mut writer, debs, &settings, |_| Ok(()))?;
+    let (installed, writer) = install(Writer::new(Vec::new()).with_packages(), debs, &settings, |_| Ok(()))?;
     let stream = writer.finish().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut tree = Tree::new_in(directory.path(), Duplicates::Refuse).unwrap();
@@ -383,7 +382,7 @@ fn the_package_is_the_one_that_was_chosen() {
         merged_usr: MergedUsr::No,
         jobs: 1,
     };
-    let result = install(&mut Writer::new(Vec::new()), debs(), &settings, |_| Ok(()));
+    let result = install(Writer::new(Vec::new()), debs(), &settings, |_| Ok(()));
     let message = "a.deb: the package's Version is 1, but the index says 2";
     assert_eq!(result.unwrap_err().to_string(), message);
 }
@@ -418,10 +417,9 @@ fn a_decompressed_form_serves_as_well() {
         jobs: 1,
     };
     let stream = |plain: Plain| {
-        let mut writer = Writer::new(Vec::new());
         let mut copied = None;
         let archive = [Ok(Archive { plain, ..package.build() })].into_iter();
-        install(&mut writer, archive, &settings, |step| {
+        let (_, writer) = install(Writer::new(Vec::new()), archive, &settings, |step| {
             copied = Some(step.copied);
             Ok(())
         })

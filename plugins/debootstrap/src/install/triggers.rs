@@ -3,11 +3,12 @@
 //! dpkg keeps the interests of unpacked packages in `/var/lib/dpkg/triggers`: those in paths
 //! in `File`, those in names in a file each. What was activated meanwhile it remembers only
 //! for packages that are configured: one that is not will look at all there is when it is.
-//! So after an unpacking into an empty root nothing is pending.
+//! So after an unpacking into an empty root nothing is pending; after one into a root with
+//! configured packages, `Unincorp` has whose paths were touched and who waits for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ctr_forge_rootfs::MAX_NAME;
+use ctr_forge_rootfs::{MAX_NAME, RootPath};
 
 use super::InstallError;
 use super::record::Record;
@@ -70,10 +71,11 @@ fn is_trigger(trigger: &str) -> bool {
     }
 }
 
-/// The files of `/var/lib/dpkg/triggers`, by name.
-pub(super) fn files(records: &[Record]) -> BTreeMap<String, String> {
+/// The files of `/var/lib/dpkg/triggers`, by name. The first `known` packages are configured.
+pub(super) fn files(records: &[Record], known: usize) -> BTreeMap<String, String> {
+    let (configured, unpacked) = records.split_at(known.min(records.len()));
     // dpkg writes this one whether or not there is anything in it.
-    let mut files = BTreeMap::from([("Unincorp".to_owned(), String::new())]);
+    let mut files = BTreeMap::from([("Unincorp".to_owned(), activated(configured, unpacked))]);
     for record in records {
         for Interest { trigger, awaits } in &record.interests {
             let option = if *awaits { "" } else { "/noawait" };
@@ -86,6 +88,35 @@ pub(super) fn files(records: &[Record]) -> BTreeMap<String, String> {
         }
     }
     files
+}
+
+/// The triggers in paths that `unpacked` activate for `configured`: `TRIGGER WAITING…` a
+/// line, `-` where nobody waits (`lib/dpkg/trigdeferred.c`).
+fn activated(configured: &[Record], unpacked: &[Record]) -> String {
+    let mut waiting: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let interests = configured.iter().flat_map(|record| &record.interests);
+    for Interest { trigger, awaits } in interests {
+        let Some(prefix) = trigger.strip_prefix('/') else { continue };
+        let Ok(prefix) = RootPath::new(prefix.as_bytes()) else { continue };
+        for record in unpacked.iter().filter(|record| record.touches(&prefix)) {
+            let waiter = if *awaits { record.full_name() } else { "-".to_owned() };
+            waiting.entry(trigger).or_default().insert(waiter);
+        }
+    }
+    let line = |(trigger, mut waiting): (&str, BTreeSet<String>)| {
+        if waiting.len() > 1 {
+            waiting.remove("-");
+        }
+        format!("{trigger} {}\n", waiting.into_iter().collect::<Vec<_>>().join(" "))
+    };
+    waiting.into_iter().map(line).collect()
+}
+
+impl Record {
+    /// Whether it ships something at or below `prefix`.
+    fn touches(&self, prefix: &RootPath) -> bool {
+        self.paths.iter().any(|shipped| shipped.path.starts_with(prefix))
+    }
 }
 
 #[cfg(test)]

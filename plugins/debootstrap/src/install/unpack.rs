@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ctr_forge_rootfs::{Entry, Kind, Limits, Reader, RootPath, TOUCHED, WriteError, Writer};
 
+use super::diversions::Diversions;
 use super::links::{Learned, Links, Source, Tap};
 use super::record::{Record, Shipped, What};
 use super::root::{Directory, Last, Node, PathFault, Root};
@@ -34,13 +35,19 @@ const LIMITS: Limits =
 
 /// The stream, and what is known of the root in it.
 pub(super) struct Unpack<'a, W: Write> {
-    sink: &'a mut Writer<W>,
+    sink: Writer<W>,
     settings: &'a Settings<'a>,
     pub(super) root: Root,
     /// Links into `/usr` that the build makes, unless a package has them.
     merged: Vec<RootPath>,
     /// Memory that names take.
     names: usize,
+    /// Files of packages that are installed already which go to other names (`dpkg-divert(1)`).
+    pub(super) diversions: Diversions,
+    /// Files that were taken from packages that are installed already: from which, and which.
+    pub(super) taken: Vec<(usize, RootPath)>,
+    /// Packages before this one are in a root where files can be replaced.
+    pub(super) settled: usize,
 }
 
 /// The package that is being unpacked.
@@ -51,6 +58,8 @@ struct Current<'r> {
     earlier: &'r [Record],
     tag: Arc<str>,
     links: Links,
+    /// As in [`Unpack`].
+    settled: usize,
 }
 
 /// What becomes of an object.
@@ -66,8 +75,17 @@ enum Fate {
 }
 
 impl<'a, W: Write> Unpack<'a, W> {
-    pub(super) fn new(sink: &'a mut Writer<W>, settings: &'a Settings<'a>) -> Result<Self, InstallError> {
-        let mut unpack = Self { sink, settings, root: Root::new(), merged: Vec::new(), names: 0 };
+    pub(super) fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Result<Self, InstallError> {
+        let mut unpack = Self {
+            sink,
+            settings,
+            root: Root::new(),
+            merged: Vec::new(),
+            names: 0,
+            diversions: Diversions::default(),
+            taken: Vec::new(),
+            settled: 0,
+        };
         // Known as directories from the start, so that no package can make them links.
         for path in ["var", "var/lib", DATABASE] {
             unpack.root.directory(&literal(path));
@@ -83,13 +101,23 @@ impl<'a, W: Write> Unpack<'a, W> {
         Ok(unpack)
     }
 
+    /// What follows goes to `sink`; returns the one that was used until now.
+    pub(super) fn redirect(&mut self, sink: Writer<W>) -> Writer<W> {
+        std::mem::replace(&mut self.sink, sink)
+    }
+
+    pub(super) fn into_sink(self) -> Writer<W> {
+        self.sink
+    }
+
     /// Unpacks the last of `records`, whose tar is `data`.
     pub(super) fn package(&mut self, records: &mut [Record], data: impl Read) -> Result<(), InstallError> {
         let Some((record, earlier)) = records.split_last_mut() else {
             return Ok(());
         };
         let (index, tag) = (earlier.len(), Arc::from(record.name.as_str()));
-        let mut current = Current { index, record, earlier, tag, links: Links::default() };
+        let settled = self.settled;
+        let mut current = Current { index, record, earlier, tag, links: Links::default(), settled };
         let mut reader = Reader::with_limits(data, LIMITS);
         loop {
             let entry = reader.next_entry().map_err(|source| {
@@ -167,7 +195,12 @@ impl<'a, W: Write> Unpack<'a, W> {
         if self.names > MAX_NAMES {
             return Err(InstallError::TooMany { package });
         }
-        let real = self.resolve(current, &path, Last::Stays)?;
+        let real = match self.diversions.of(&path, &current.record.name) {
+            Some(elsewhere) if entry.kind != Kind::Directory => {
+                self.resolve(current, &elsewhere.clone(), Last::Stays)?
+            }
+            _ => self.resolve(current, &path, Last::Stays)?,
+        };
         let what = match entry.kind {
             Kind::Directory => self.directory(current, entry, real)?,
             _ => self.object(current, entry, real, content)?,
@@ -337,9 +370,18 @@ impl<'a, W: Write> Unpack<'a, W> {
         Ok((md5, copy.filter(|_| held)))
     }
 
-    /// Notes what lies at `real`, unless something does already.
+    /// Notes what lies at `real`, unless something does already that stays.
     fn remember(&mut self, current: &Current<'_>, entry: &Entry, real: &RootPath, md5: Option<[u8; 16]>) {
-        if let None | Some(Node::Symlink { owner: None, .. }) = self.root.get(real) {
+        let taken = match self.root.get(real) {
+            Some(Node::Symlink { owner: Some(owner), .. } | Node::Other { owner, .. }) => {
+                Some(*owner).filter(|owner| *owner < self.settled && !current.keeps(*owner))
+            }
+            _ => None,
+        };
+        if let Some(owner) = taken {
+            self.taken.push((owner, real.clone()));
+        }
+        if taken.is_some() || matches!(self.root.get(real), None | Some(Node::Symlink { owner: None, .. })) {
             let node = match &entry.kind {
                 Kind::Symlink(target) => Node::Symlink { target: target.clone(), owner: Some(current.index) },
                 _ => Node::Other { owner: current.index, md5 },
@@ -405,6 +447,11 @@ impl Current<'_> {
         self.earlier.get(owner).is_some_and(same)
     }
 
+    /// Whether an earlier package keeps a file that this one has too.
+    fn keeps(&self, owner: usize) -> bool {
+        self.earlier.get(owner).is_none_or(|other| other.replaces(self.record) || self.shares(owner))
+    }
+
     /// Who of two packages keeps `path`.
     fn settle(&self, owner: usize, path: &RootPath) -> Result<Fate, InstallError> {
         let (package, path) = (self.record.full_name(), path.clone());
@@ -416,6 +463,8 @@ impl Current<'_> {
         }
         match (other.replaces(self.record), self.record.replaces(other)) {
             (true, _) => Ok(Fate::LeftOut),
+            // What lies in a root, and not in a stream, can be replaced.
+            (false, true) if owner < self.settled => Ok(Fate::Written),
             (false, true) => Err(InstallError::Order { package, path, other: other.full_name() }),
             (false, false) => Err(self.overwrites(owner, path)),
         }
