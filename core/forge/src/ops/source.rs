@@ -18,7 +18,7 @@ use ctr_forge_plugin::{
     SourceReport, TrustLink, Vouch,
 };
 use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
-use ctr_forge_sandbox::Choice;
+use ctr_forge_sandbox::{Choice, Ending};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -103,7 +103,7 @@ pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result
             refuse_inputs(path, request.options.paths())?;
             // Made first: a place that cannot be written should be known before the work.
             let staged = StagedFile::new(path)?;
-            let (report, tree) = build(forge, plugin, request)?;
+            let (report, tree, _ending) = build(forge, plugin, request)?;
             write_tree(forge, &tree, Cancellable::new(staged.file(), &forge.cancel))?;
             staged.publish()?;
             Ok(report)
@@ -114,7 +114,7 @@ pub fn source(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result
             // A reader of the pipe takes no bytes at all for an empty, whole
             // tar; so even then it must get something that it cannot accept.
             // (If it is gone itself, nobody is left to be misled.)
-            let (report, tree) = build(forge, plugin, request).inspect_err(|_| {
+            let (report, tree, _ending) = build(forge, plugin, request).inspect_err(|_| {
                 let _ = Writer::new(&stream).break_off();
             })?;
             let sink = CancellableFile::for_writing(&stream, &forge.cancel);
@@ -168,11 +168,12 @@ fn write_tree(forge: &Forge, tree: &Tree, sink: impl Write) -> Result<()> {
 }
 
 /// Runs the plugin, takes in its stream and brings it into the canonical form.
-fn build(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<(Report, Tree)> {
+/// What comes last is what is still being removed; dropping it waits for that.
+fn build(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<(Report, Tree, Vec<Ending>)> {
     let (report, tree, trace) = build_traced(forge, plugin, request, None)?;
     report_faults(forge, plugin, &trace.faults);
     warn_of_scripts(&*forge.reporter, &report.build);
-    Ok((report, tree))
+    Ok((report, tree, trace.endings))
 }
 
 /// Finds out what would be built.

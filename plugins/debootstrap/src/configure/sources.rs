@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use ctr_forge_plugin::{Result, Rootfs};
 
 use super::{Task, put};
+use crate::releases;
+use crate::repository::Repository;
 
 /// Writes the repositories of the build, where apt is in the image. URLs are those of the lock:
 /// the distribution's own, or the user's.
@@ -24,6 +26,7 @@ fn keyring(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<Option<String>> {
 }
 
 fn text(task: &Task<'_>, keyring: Option<&str>) -> String {
+    let release = releases::find(&task.lock.release);
     let mut by_place: BTreeMap<(usize, &str, String), Vec<&str>> = BTreeMap::new();
     for (order, index) in task.lock.indexes.iter().enumerate() {
         let components = index.components.join(" ");
@@ -38,7 +41,11 @@ fn text(task: &Task<'_>, keyring: Option<&str>) -> String {
         if !components.is_empty() {
             text += &format!("Components: {components}\n");
         }
-        if let Some(keyring) = keyring {
+        // Whose keys vouch for others, the user has to say inside too.
+        let repository = Repository::new((*url).to_owned(), suites[0].to_owned());
+        if let Some(keyring) =
+            keyring.filter(|_| release.is_some_and(|release| release.has_mirrors(&repository)))
+        {
             text += &format!("Signed-By: {keyring}\n");
         }
         text
