@@ -66,12 +66,8 @@ pub(crate) struct Configured {
 /// Builds the root and writes it to `stream`.
 pub(crate) fn configure(task: &Task<'_>, stream: &File) -> Result<Configured> {
     let rootfs = task.host.rootfs(task.arch)?;
-    let mut build = Build {
-        task,
-        rootfs: &rootfs,
-        install: Install::new(nowhere(), task.settings).map_err(cannot_install)?,
-        scripts: Vec::new(),
-    };
+    let mut build =
+        Build { task, rootfs: &rootfs, install: Install::new(nowhere(), task.settings), scripts: Vec::new() };
     let mut archives = task.archives.iter();
     let base = base::load(&mut build, &mut archives)?;
     for (stratum, packages) in strata(task.lock) {

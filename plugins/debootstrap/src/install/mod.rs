@@ -190,13 +190,8 @@ impl<W: Write> std::fmt::Debug for Install<'_, W> {
 
 impl<'a, W: Write> Install<'a, W> {
     /// Into the stream `sink`.
-    ///
-    /// # Errors
-    ///
-    /// None so far.
-    pub fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Result<Self, InstallError> {
-        let unpack = Unpack::new(sink, settings)?;
-        Ok(Self { settings, unpack, records: Vec::new(), known: 0 })
+    pub fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Self {
+        Self { settings, unpack: Unpack::new(sink, settings), records: Vec::new(), known: 0 }
     }
 
     /// What follows goes to `sink`; returns the one that was used until now.
@@ -211,10 +206,10 @@ impl<'a, W: Write> Install<'a, W> {
 
     /// Unpacks `debs`, in their order.
     ///
-    /// The stream is not finished, so that more can follow. `done` is told of each package that is. The attributes of a directory that several packages ship
-    /// are those of the first, as with dpkg. A package that replaces files of another must
-    /// come before it: [`order`] says how; or in a later stratum, where the files that it takes
-    /// over are those of a root.
+    /// The stream is not finished, so that more can follow. `done` is told of each package that
+    /// is. The attributes of a directory that several packages ship are those of the first, as
+    /// with dpkg. A package that replaces files of another must come before it, in the order of
+    /// [`order`]; or in a later call, when the files that it takes over are those of a root.
     ///
     /// # Errors
     ///
@@ -295,7 +290,7 @@ pub fn install<W: Write>(
     settings: &Settings<'_>,
     done: impl FnMut(Step) -> PluginResult<()>,
 ) -> Result<(Installed, Writer<W>), InstallError> {
-    let mut install = Install::new(sink, settings)?;
+    let mut install = Install::new(sink, settings);
     install.unpack(debs, done)?;
     install.database(b"")?;
     Ok(install.finish())

@@ -75,7 +75,7 @@ enum Fate {
 }
 
 impl<'a, W: Write> Unpack<'a, W> {
-    pub(super) fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Result<Self, InstallError> {
+    pub(super) fn new(sink: Writer<W>, settings: &'a Settings<'a>) -> Self {
         let mut unpack = Self {
             sink,
             settings,
@@ -98,7 +98,7 @@ impl<'a, W: Write> Unpack<'a, W> {
             unpack.root.insert(link.clone(), Node::Symlink { target, owner: None });
             unpack.merged.push(link);
         }
-        Ok(unpack)
+        unpack
     }
 
     /// What follows goes to `sink`; returns the one that was used until now.
