@@ -247,6 +247,10 @@ fn same_bytes_as_an_ordinary_user() {
     let output =
         world.forge.sh_any(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups $FORGE {without}"));
     output.expect_code(6).says(&["/etc/subuid", "usermod --add-subuids"]);
+    let chroot = words(&world, &["difficult", "--sandbox", "chroot", "-o", "none.tar"]).join(" ");
+    let output =
+        world.forge.sh_any(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups $FORGE {chroot}"));
+    output.expect_code(6).says(&["\"chroot\" cannot be had here", "it takes root"]);
 }
 
 fn triggers_and_diversions() {

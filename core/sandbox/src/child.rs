@@ -112,8 +112,12 @@ fn start(host: &mut Host, frame: Frame) -> Result<Held> {
     // A new mount namespace takes the working directory along, and no other descriptor: so it
     // is the root's from here on, here and in what is forked to run programs.
     rustix::process::fchdir(&root).map_err(|e| Error::io("cannot enter the root's directory", e))?;
-    if start.rung != Rung::Chroot {
-        enter_user_namespace(host, &start)?;
+    match start.rung {
+        Rung::Chroot if !rustix::process::geteuid().is_root() => {
+            return Err(Error::new(ErrorKind::Permission, "without a user namespace it takes root"));
+        }
+        Rung::Chroot => {}
+        Rung::Mapped | Rung::Single => enter_user_namespace(host, &start)?,
     }
     let mounts = enter_mount_namespace();
     if start.rung != Rung::Chroot {
