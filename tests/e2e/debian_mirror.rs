@@ -45,7 +45,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// One cache for all: the mirror is asked once for each file.
-fn forge() -> Forge {
+pub(crate) fn forge() -> Forge {
     static CACHE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let cache = CACHE.get_or_init(|| tempfile::tempdir_in("/var/tmp").unwrap());
     Forge::new().env("CTR_FORGE_CACHE", &cache.path().display().to_string())
@@ -101,7 +101,7 @@ fn as_mmdebstrap(suite: &str, merged: &str, hook: &str) {
 }
 
 /// What may differ from mmdebstrap's tar, as `case` of a shell has it, and why.
-const DIFFERENT: [(&str, &str); 10] = [
+pub(crate) const DIFFERENT: [(&str, &str); 10] = [
     ("dev/*", "an engine makes these; here only packages do"),
     ("etc/fstab|etc/hostname|etc/resolv.conf", "the machine's own, which it copies, and an empty one"),
     (
@@ -131,7 +131,14 @@ fn minbase_as_mmdebstrap(suite: &str, hook: &str) {
     forge.ok(["source", "debootstrap", suite, "--variant", "minbase", "-o", "ours.tar"]);
     let lines = apt_lines(suite).join(" ");
     forge.sh(&format!("mmdebstrap --quiet --mode=root --variant=minbase {hook} {suite} theirs.tar {lines}"));
-    let patterns = DIFFERENT.map(|(pattern, _)| pattern).join("|");
+    compare(&forge, &DIFFERENT.map(|(pattern, _)| pattern).join("|"));
+    forge.sh("test -z \"$(dpkg --root=$PWD/ours --verify; dpkg --root=$PWD/ours --audit)\"");
+}
+
+/// Whether `ours.tar` and `theirs.tar` have the same tree in them, but for what matches the
+/// patterns of a shell's `case`. Dates are left aside.
+#[track_caller]
+pub(crate) fn compare(forge: &Forge, patterns: &str) {
     forge.sh(
         "for t in ours theirs; do mkdir $t; tar -xpf $t.tar --numeric-owner --exclude='./dev/*' -C $t; done",
     );
@@ -146,10 +153,9 @@ fn minbase_as_mmdebstrap(suite: &str, hook: &str) {
          while read -r path; do case $path in {patterns}) ;; *) sha256sum \"$path\" ;; esac; done > ../$t.sums); done; \
          diff ours.sums theirs.sums"
     ));
-    forge.sh("test -z \"$(dpkg --root=$PWD/ours --verify; dpkg --root=$PWD/ours --audit)\"");
 }
 
-fn apt_lines(suite: &str) -> Vec<String> {
+pub(crate) fn apt_lines(suite: &str) -> Vec<String> {
     let mirror = debian::host_mirror().unwrap();
     let line = |suite: &str, url: &str| {
         format!("'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {url} {suite} main'")

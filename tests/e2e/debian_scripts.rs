@@ -1,14 +1,16 @@
 //! Packages whose scripts run: what they do is in the root, what they must not do is not, and
 //! whatever becomes of them, nothing is left behind.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ctr_forge_tests::machine::{arch, machine};
+use ctr_forge_tests::server::Fault;
 use ctr_forge_tests::{Deb, Need, Output, Suite, Test};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::debian_trust::World;
+use crate::debian_trust::{World, noise};
 
 const SANDBOX: &[Need] = &[Need::Sandbox, Need::Tool("dpkg")];
 
@@ -37,6 +39,8 @@ pub(crate) const TESTS: &[Test] = &[
         needs: SANDBOX,
         run: killed_while_a_script_runs,
     },
+    Test { name: "debian_scripts::killed_in_each_phase", needs: SANDBOX, run: killed_in_each_phase },
+    Test { name: "debian_scripts::a_mirror_that_breaks_off", needs: SANDBOX, run: a_mirror_that_breaks_off },
     Test { name: "debian_scripts::sigint_ends_a_script", needs: SANDBOX, run: sigint_ends_a_script },
     Test { name: "debian_scripts::no_sandbox", needs: SANDBOX, run: no_sandbox },
     Test { name: "debian_scripts::skipped_by_word", needs: SANDBOX, run: skipped_by_word },
@@ -369,6 +373,50 @@ fn killed_while_a_script_runs() {
     let removed = world.forge.ok(["clean", "--cache"]).stdout();
     assert!(removed.contains("/tmp/ctr-forge-build-"), "{removed}");
     assert_eq!((world.forge.names("tmp"), world.forge.names("cache")), (vec![], vec!["partial".to_owned()]));
+}
+
+fn killed_in_each_phase() {
+    let world = world([postinst("demo", "echo x > /etc/demo")]);
+    ok(&world, &["demo", "-o", "good.tar"]);
+    let mut seen = Vec::new();
+    for phase in [
+        "Reading the signed indexes",
+        "Choosing packages",
+        "Fetching and unpacking",
+        "Unpacking packages",
+        "Configuring packages",
+        "Keeping configured packages",
+        "Finishing the root filesystem",
+        "Writing the root filesystem",
+    ] {
+        // Without what an earlier build kept, so that there is something to do in each.
+        world.forge.sh("rm -rf cache");
+        let mut command = world.forge.command(words(&world, &["demo", "-o", "rootfs.tar"]));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        for line in lines {
+            if line.starts_with(phase) {
+                child.kill().unwrap();
+                seen.push(phase);
+                break;
+            }
+        }
+        child.wait().unwrap();
+        world.forge.no_process_within(10);
+        assert!(!world.forge.path("rootfs.tar").exists(), "{phase}");
+    }
+    assert_eq!(seen.len(), 8, "{seen:?}");
+    ok(&world, &["demo", "-o", "rootfs.tar"]);
+    assert_eq!(world.forge.names("tmp"), Vec::<String>::new());
+    world.forge.sh("cmp good.tar rootfs.tar");
+}
+
+fn a_mirror_that_breaks_off() {
+    let world = world([postinst("demo", "true").file("usr/lib/demo/big", noise(400_000), 0o644)]);
+    world.server.fault("/pool/main/d/demo/*", Fault::Cut(100));
+    fails(&world, 8, &["demo"], &["demo_1.0_all.deb"]);
+    world.server.heal();
+    ok(&world, &["demo", "-o", "rootfs.tar"]);
 }
 
 fn sigint_ends_a_script() {

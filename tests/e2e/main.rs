@@ -13,6 +13,7 @@ mod cancel;
 mod clients;
 mod command_line;
 mod conformance;
+mod debian_engines;
 mod debian_faults;
 mod debian_mirror;
 mod debian_scripts;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         "clients",
         "command_line",
         "conformance",
+        "debian_engines",
         "debian_faults",
         "debian_mirror",
         "debian_scripts",
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         clients::TESTS,
         command_line::TESTS,
         conformance::TESTS,
+        debian_engines::TESTS,
         debian_faults::TESTS,
         debian_mirror::TESTS,
         debian_scripts::TESTS,

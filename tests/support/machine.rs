@@ -83,6 +83,8 @@ fn base_passwd() -> Deb {
 fn is_merged() -> Deb {
     Deb::new("usr-is-merged", "1.0")
         .arch("all")
+        // mmdebstrap's hook asks for that.
+        .field("Source", "usrmerge")
         .script("preinst", "#!/bin/sh\ntest -L /bin && test -L /lib\n")
 }
 

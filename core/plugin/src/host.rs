@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::abi::{self, Bytes, HostTable, Reply, field};
 use crate::message::{
-    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, KeepDraft, KeptName, Key, Verified,
+    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, KeepDraft, KeptName, Key, ToolName, Verified,
     VerifyParams, service,
 };
 use crate::sandbox::{
@@ -213,6 +213,12 @@ impl Host {
         self.call(service::KEPT_STORE, KeepDraft { draft, name: name.into() })
     }
 
+    /// Where a program of the machine is, if it is on the host's search path. A tool that makes
+    /// root filesystems runs with [`View::Machine`](crate::sandbox::View).
+    pub fn tool(&self, name: &str) -> Result<Option<String>> {
+        self.call(service::TOOL, ToolName { name: name.to_owned() })
+    }
+
     /// Makes an empty root on disk for programs of `arch` (OCI's name) to run in.
     pub fn rootfs(&self, arch: &str) -> Result<Rootfs<'_>> {
         let params = RootfsParams { arch: arch.to_owned() };
@@ -377,7 +383,7 @@ fn verify_params(
 }
 
 /// A file as a call names it; it stays the caller's.
-pub(crate) fn lend(file: &impl AsFd) -> FileRef {
+pub fn lend(file: &impl AsFd) -> FileRef {
     FileRef { fd: file.as_fd().as_raw_fd() }
 }
 

@@ -38,7 +38,7 @@ mod source;
 
 pub use error::{Error, ErrorKind, Result};
 pub use files::{map_files, to_frame};
-pub use host::{Fetched, Fetches, Host, Rootfs};
+pub use host::{Fetched, Fetches, Host, Rootfs, lend};
 pub use manifest::{
     Component, Duplicates, FEATURES, LayerForm, Manifest, Needs, OptionSpec, PROTOCOL, Role, ValueType,
     Writes, is_name, symbol,

@@ -53,6 +53,8 @@ pub mod service {
     pub const KEPT_DRAFT: &str = "kept.draft";
     /// Keeps a draft for later jobs: [`KeepDraft`](super::KeepDraft) → `null`.
     pub const KEPT_STORE: &str = "kept.store";
+    /// Where a program of the machine is: [`ToolName`](super::ToolName) → its path, or `null`.
+    pub const TOOL: &str = "tool";
     /// Makes an empty root on disk: [`RootfsParams`](crate::sandbox::RootfsParams) →
     /// [`RootfsCreated`](crate::sandbox::RootfsCreated).
     pub const ROOTFS_CREATE: &str = "rootfs.create";
@@ -141,6 +143,16 @@ pub struct Request<O = Value, T = ()> {
 pub struct Resolved {
     /// The source's part of the lock: all that decides the result. Handed to `build` as it is.
     pub lock: Value,
+    /// Why that is not so this time, where it is not: then no lock is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
+}
+
+/// Parameters of [`service::TOOL`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolName {
+    /// The program's name: `mmdebstrap`.
+    pub name: String,
 }
 
 /// What `plan` looks at.

@@ -114,16 +114,46 @@ pub struct RunParams {
     /// Further descriptors that it finds open, by their numbers, from 3 on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<i32, FileRef>,
+    /// Which file system it sees.
+    #[serde(default)]
+    pub view: View,
     /// Files that it, and nothing else, sees at these absolute paths, executable for all.
-    /// Those whose directory is not there are left out.
+    /// Those whose directory is not there are left out. In the view of the machine they have
+    /// to lie below `/tmp`, and directories are made for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub covers: BTreeMap<String, String>,
+    pub covers: BTreeMap<String, Cover>,
     /// Whether it may use the network.
     #[serde(default)]
     pub network: bool,
     /// Seconds after which it is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
+}
+
+/// Which file system a program sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// The root and nothing else.
+    #[default]
+    Root,
+    /// The machine's, for a tool of its own that makes a root filesystem: not writable, without
+    /// the users' directories, and with the root at [`ROOT_IN_MACHINE`]. The program is root of
+    /// a user namespace there, and may mount and chroot.
+    Machine,
+}
+
+/// Where a program that sees the machine finds the root.
+pub const ROOT_IN_MACHINE: &str = "/tmp/root";
+
+/// What a program sees in a file's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cover {
+    /// This text.
+    Text(String),
+    /// The content of this file.
+    File(FileRef),
 }
 
 /// The answer to `run`. A program that fails is no error of the service.

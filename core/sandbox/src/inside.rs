@@ -10,12 +10,12 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use ctr_forge_plugin::frame::{self, Kind};
-use ctr_forge_plugin::sandbox::{RunParams, Rung};
+use ctr_forge_plugin::sandbox::{Cover, RunParams, Rung, View};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_rootfs::RootPath;
 use rustix::fs::{Mode, OFlags, symlink};
@@ -27,6 +27,7 @@ use rustix::mount::{
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
+use crate::machine;
 use crate::root::{Root, working_directory};
 use crate::run::number;
 use crate::supervisor::{Filter, install};
@@ -38,7 +39,7 @@ pub(crate) struct Setup<'a> {
     /// Whether there is a mount namespace to arrange.
     pub(crate) mounts: bool,
     pub(crate) params: &'a RunParams,
-    pub(crate) covers: &'a [(RootPath, String)],
+    pub(crate) covers: &'a [(RootPath, Cover)],
     /// Files of the call, by their place.
     pub(crate) files: &'a [OwnedFd],
     /// Where it prints.
@@ -112,10 +113,13 @@ fn watch(setup: &Setup<'_>) -> Result<Word> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| Error::io("cannot bind a program to its sandbox", e))?;
     let cannot = |e| Error::io("cannot arrange the root for a program", e);
-    match setup.mounts {
-        true => arrange(setup)?,
-        false => {
-            rustix::process::fchdir(setup.root).and_then(|()| rustix::process::chroot(".")).map_err(cannot)?
+    match (setup.params.view, setup.mounts) {
+        (View::Machine, _) => machine::arrange(setup)?,
+        (View::Root, true) => arrange(setup)?,
+        (View::Root, false) => {
+            rustix::process::fchdir(setup.root)
+                .and_then(|()| rustix::process::chroot("."))
+                .map_err(cannot)?;
         }
     }
     rustix::process::chdir("/").map_err(cannot)?;
@@ -158,8 +162,7 @@ fn arrange(setup: &Setup<'_>) -> Result<()> {
     // Taken before the root changes: from then on no path leads to the machine.
     let root = working_directory().map_err(at("the root"))?;
     let tree = clone_of(&root, "").map_err(at("the root"))?;
-    let devices: Vec<_> =
-        DEVICES.iter().map(|name| clone_of(rustix::fs::CWD, &format!("/dev/{name}"))).collect();
+    let devices = devices();
     let proc = clone_of(rustix::fs::CWD, "/proc");
     let sys = clone_of(rustix::fs::CWD, "/sys");
     // Any directory will do: it is left at once.
@@ -179,10 +182,8 @@ fn arrange(setup: &Setup<'_>) -> Result<()> {
     // Not before: the kernel allows a new /proc only where an old one is to be seen.
     unmount(".", UnmountFlags::DETACH).map_err(at("the root"))?;
     rustix::process::chdir("/").map_err(at("the root"))?;
-    let options = MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount("tmpfs", "/dev", "tmpfs", options, Some(c"mode=0755,size=1m")).map_err(at("/dev"))?;
     fill_dev(devices).map_err(at("/dev"))?;
-    cover(setup.covers).map_err(at("a file"))?;
+    cover(setup).map_err(at("a file"))?;
     rustix::system::sethostname(HOSTNAME).map_err(|e| Error::io("cannot name the machine", e))?;
     if setup.rung != Rung::Chroot && !setup.params.network {
         // It would be odd without, and harms nobody.
@@ -191,8 +192,13 @@ fn arrange(setup: &Setup<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The machine's devices, as mounts that are not attached anywhere.
+pub(crate) fn devices() -> Vec<Result<OwnedFd, Errno>> {
+    DEVICES.iter().map(|name| clone_of(rustix::fs::CWD, &format!("/dev/{name}"))).collect()
+}
+
 /// A mount of what is at `path`, not attached anywhere.
-fn clone_of(directory: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
+pub(crate) fn clone_of(directory: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     // What the machine has mounted below must come along, or the kernel refuses to reveal what is under it.
@@ -202,11 +208,14 @@ fn clone_of(directory: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
     open_tree(directory, path, flags)
 }
 
-fn attach(tree: &OwnedFd, path: impl rustix::path::Arg) -> Result<(), Errno> {
+pub(crate) fn attach(tree: &OwnedFd, path: impl rustix::path::Arg) -> Result<(), Errno> {
     move_mount(tree, "", rustix::fs::CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-fn fill_dev(devices: Vec<Result<OwnedFd, Errno>>) -> Result<(), Errno> {
+/// Mounts a `/dev` with these devices.
+pub(crate) fn fill_dev(devices: Vec<Result<OwnedFd, Errno>>) -> Result<(), Errno> {
+    let options = MountFlags::NOSUID | MountFlags::NOEXEC;
+    mount("tmpfs", "/dev", "tmpfs", options, Some(c"mode=0755,size=1m"))?;
     for (name, device) in DEVICES.iter().zip(devices) {
         let Ok(device) = device else { continue };
         let path = format!("/dev/{name}");
@@ -233,21 +242,34 @@ fn make(path: &str, mode: u32) -> Result<OwnedFd, Errno> {
 }
 
 /// Has the program see other files at these paths, where there are files.
-fn cover(covers: &[(RootPath, String)]) -> Result<(), Errno> {
+fn cover(setup: &Setup<'_>) -> Result<(), Errno> {
     /// Files of their own file system, so that they need not be seen anywhere else.
     const PLACE: &str = "/dev/shm";
-    if covers.is_empty() {
+    if setup.covers.is_empty() {
         return Ok(());
     }
     mount("tmpfs", PLACE, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(c"mode=0755,size=16m"))?;
-    for (index, (path, content)) in covers.iter().enumerate() {
+    for (index, (path, content)) in setup.covers.iter().enumerate() {
         let draft = format!("{PLACE}/{index}");
-        let file = make(&draft, 0o755)?;
-        File::from(file).write_all(content.as_bytes()).map_err(|_| Errno::NOSPC)?;
+        write(setup, &draft, content)?;
         let path: &std::path::Path = std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref();
         attach(&clone_of(rustix::fs::CWD, &draft)?, std::path::Path::new("/").join(path))?;
     }
     unmount(PLACE, UnmountFlags::DETACH)
+}
+
+/// Makes a file of what a cover holds.
+pub(crate) fn write(setup: &Setup<'_>, path: &str, content: &Cover) -> Result<(), Errno> {
+    let mut file = File::from(make(path, 0o755)?);
+    match content {
+        Cover::Text(text) => file.write_all(text.as_bytes()).map_err(|_| Errno::NOSPC),
+        Cover::File(given) => {
+            let given = usize::try_from(given.fd).ok().and_then(|place| setup.files.get(place));
+            let mut given = File::from(given.ok_or(Errno::BADF)?.try_clone().map_err(|_| Errno::MFILE)?);
+            io::copy(&mut given, &mut file).map_err(|_| Errno::NOSPC)?;
+            Ok(())
+        }
+    }
 }
 
 /// `ip link set lo up`: netdevice(7).

@@ -20,6 +20,7 @@
 //! | `owners` | who owns what, where the file system cannot say it |
 //! | `supervisor` | answering for ids that a user namespace does not have |
 //! | `run`, `inside` | a program in the root: watched from outside; mounts and exec |
+//! | `machine` | what a tool of the machine's own sees instead |
 //! | `emulate` | programs of other architectures |
 //!
 //! Nothing here prints or reads the environment. Whatever is in the root may be hostile:
@@ -33,6 +34,7 @@ mod files;
 mod ids;
 mod inside;
 mod ladder;
+mod machine;
 mod order;
 mod owners;
 mod place;

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use ctr_forge_plugin::frame::Receiver;
-use ctr_forge_plugin::sandbox::{RunOutcome, RunParams, Rung};
+use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams, Rung, View};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_rootfs::RootPath;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,6 +23,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use crate::child::Held;
 use crate::inside::{self, Setup, Word};
+use crate::machine;
 use crate::owners::Owners;
 use crate::root::Root;
 use crate::supervisor::{Filter, Supervisor};
@@ -46,8 +47,11 @@ pub(crate) fn run(
     if params.argv.is_empty() {
         return Err(Error::usage("no program is named"));
     }
-    let stubs =
-        Stubs::make(&held.root, params).map_err(|e| Error::io("cannot prepare the root for a program", e))?;
+    let stubs = match params.view {
+        View::Root => Stubs::make(&held.root, params),
+        View::Machine => machine::check(held, params).map(|()| Stubs::none()),
+    };
+    let stubs = stubs?;
     let outcome = run_prepared(held, params, files, &stubs, line);
     stubs.remove(&held.root);
     outcome
@@ -59,12 +63,20 @@ struct Stubs {
     directories: Vec<&'static str>,
     files: Vec<RootPath>,
     /// The covers whose place is there.
-    covers: Vec<(RootPath, String)>,
+    covers: Vec<(RootPath, Cover)>,
 }
 
 impl Stubs {
-    fn make(root: &Root, params: &RunParams) -> Result<Self, Errno> {
-        let mut stubs = Self { directories: Vec::new(), files: Vec::new(), covers: Vec::new() };
+    fn none() -> Self {
+        Self { directories: Vec::new(), files: Vec::new(), covers: Vec::new() }
+    }
+
+    fn make(root: &Root, params: &RunParams) -> Result<Self> {
+        Self::try_make(root, params).map_err(|e| Error::io("cannot prepare the root for a program", e))
+    }
+
+    fn try_make(root: &Root, params: &RunParams) -> Result<Self, Errno> {
+        let mut stubs = Self::none();
         for name in MOUNT_POINTS {
             match mkdirat(root, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) => stubs.directories.push(name),
@@ -125,10 +137,11 @@ fn run_prepared(
     let (output, output_end) = pipe_with(PipeFlags::CLOEXEC).map_err(cannot)?;
     let (words, words_end) = pipe_with(PipeFlags::CLOEXEC).map_err(cannot)?;
     let words_end = rustix::io::fcntl_dupfd_cloexec(words_end, inside::HIGH).map_err(cannot)?;
-    let filter = match held.rung {
-        Rung::Mapped => Some(Filter::Devices),
-        Rung::Single => Some(Filter::Ids),
-        Rung::Chroot => None,
+    let filter = match (held.rung, params.view) {
+        // Tools of the machine know that there are places without devices.
+        (Rung::Mapped, View::Root) => Some(Filter::Devices),
+        (Rung::Single, _) => Some(Filter::Ids),
+        (Rung::Mapped, View::Machine) | (Rung::Chroot, _) => None,
     };
     let (calls, calls_end) =
         socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(cannot)?;

@@ -86,7 +86,7 @@ const SLIM: &[&str] = &[
 ];
 
 /// Patterns of paths to leave out. The user's come last and so have the last word.
-fn patterns(options: &Options, asked: &[String]) -> Vec<String> {
+pub(crate) fn patterns(options: &Options, asked: &[String]) -> Vec<String> {
     let slim: &[&str] = if options.slim { SLIM } else { &[] };
     slim.iter().map(|&pattern| pattern.to_owned()).chain(asked.iter().cloned()).collect()
 }

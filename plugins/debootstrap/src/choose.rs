@@ -42,6 +42,7 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
     let foreign = foreign(options, &arch)?;
     let release = places::release(options)?;
     let places = places::places(options, &release, &arch, host)?;
+    places::warn_of_trusted(&places, host);
     let locals = locals(&words, host)?;
 
     host.phase("Reading the signed indexes");
@@ -96,10 +97,10 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
     for index in order {
         lock.packages.push(locked_package(chosen[index], strata.of[index], places.len(), &lock)?);
     }
-    Ok(Resolved { lock: lock.to_value()? })
+    Ok(Resolved { lock: lock.to_value()?, open: None })
 }
 
-fn dpkg_arch(arch: &str) -> Result<String> {
+pub(crate) fn dpkg_arch(arch: &str) -> Result<String> {
     let known = releases::dpkg_arch(arch).map(str::to_owned);
     known.ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, format!("Debian has no architecture for \"{arch}\""))
@@ -263,13 +264,13 @@ fn is_merged(options: &Options, merged_usr: MergedUsr, universe: &[Package<'_>])
 }
 
 /// What purls call the distribution.
-fn distribution(release: &Release, signed: &[Signed]) -> String {
+pub(crate) fn distribution(release: &Release, signed: &[Signed]) -> String {
     let origin = || signed.first().map(|signed| signed.release.origin.to_lowercase());
     let named = release.distribution.clone().or_else(origin).filter(|name| !name.is_empty());
     named.unwrap_or_else(|| "debian".into())
 }
 
-fn locked_index(place: &Place, signed: &Signed) -> LockedIndex {
+pub(crate) fn locked_index(place: &Place, signed: &Signed) -> LockedIndex {
     LockedIndex {
         url: place.repository.url.clone(),
         suite: place.repository.suite.clone(),

@@ -363,11 +363,9 @@ impl Line {
 
 /// The first line without what ends it, and all that follows.
 fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
-    let (line, rest) = match text.iter().position(|&b| b == b'\n') {
-        Some(end) => (&text[..end], &text[end + 1..]),
-        None => (text, &[][..]),
-    };
-    (line.strip_suffix(b"\r").unwrap_or(line), rest)
+    let Some(end) = text.iter().position(|&b| b == b'\n') else { return (text, &[]) };
+    let line = &text[..end];
+    (line.strip_suffix(b"\r").unwrap_or(line), &text[end + 1..])
 }
 
 /// Whether the line begins with the name of a field and a colon. Blanks between the two are

@@ -22,6 +22,7 @@
 //! | `configure` | a root in a sandbox: strata unpacked, scripts run, cleaned |
 //! | `deb` | one package file, taken apart |
 //! | `install` | packages into one root filesystem stream, with dpkg's database |
+//! | `engine` | `--engine`: a tool of the machine installs instead |
 //! | `licence` | the licences that a package names |
 //!
 //! What is public is so for tests and fuzzing.
@@ -32,6 +33,7 @@ mod choose;
 mod configure;
 pub mod control;
 pub mod deb;
+mod engine;
 pub mod host_apt;
 mod index;
 pub mod install;
@@ -52,6 +54,7 @@ use ctr_forge_plugin::{
     BuildTarget, Check, Host, PlanTarget, Request, Resolved, Result, Source, SourceReport,
 };
 
+use engine::Engine;
 pub use options::Options;
 
 ctr_forge_plugin::export_plugin!(debootstrap: source "debootstrap" => Debootstrap);
@@ -64,7 +67,10 @@ impl Source for Debootstrap {
     type Options = Options;
 
     fn resolve(&self, request: &Request<Options>, host: &Host) -> Result<Resolved> {
-        choose::choose(request, host)
+        match request.options.engine {
+            Engine::Native => choose::choose(request, host),
+            _ => engine::resolve(request, host),
+        }
     }
 
     fn plan(&self, request: &Request<Options, PlanTarget>, _: &Host) -> Result<SourceReport> {
@@ -72,7 +78,10 @@ impl Source for Debootstrap {
     }
 
     fn build(&self, request: &Request<Options, BuildTarget>, host: &Host) -> Result<SourceReport> {
-        build::build(request, host)
+        match request.options.engine {
+            Engine::Native => build::build(request, host),
+            _ => engine::build(request, host),
+        }
     }
 
     fn complete(&self, option: &str, prefix: &str, _: &Host) -> Result<Vec<String>> {
@@ -83,7 +92,8 @@ impl Source for Debootstrap {
         })
     }
 
-    fn doctor(&self, _: &Host) -> Result<Vec<Check>> {
-        Ok(vec![Check { name: "native engine".into(), ok: true, hint: None }])
+    fn doctor(&self, host: &Host) -> Result<Vec<Check>> {
+        let native = Check { name: "native engine".into(), ok: true, hint: None };
+        Ok(std::iter::once(native).chain(engine::checks(host)?).collect())
     }
 }

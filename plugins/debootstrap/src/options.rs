@@ -5,6 +5,7 @@ use std::path::Path;
 use ctr_forge_plugin::{Error, PathValue, Result};
 use serde::Deserialize;
 
+use crate::engine::Engine;
 use crate::package::{Package, Priority};
 use crate::resolve::Want;
 
@@ -65,6 +66,9 @@ pub struct Options {
     /// Leave out what a container can do without.
     #[serde(default)]
     pub slim: bool,
+    /// Who installs.
+    #[serde(default)]
+    pub engine: Engine,
     /// The apt configuration of the host.
     #[serde(default)]
     pub apt_config: Option<PathValue>,
@@ -178,28 +182,42 @@ impl Options {
     pub(crate) fn words(&self) -> Result<Vec<Word>> {
         let mut words =
             self.variant.words().iter().map(|word| parse_word(word)).collect::<Result<Vec<_>>>()?;
+        for word in self.named()? {
+            words.push(parse_word(word)?);
+        }
+        words.extend(self.files().map(|path| Word::File(path.clone())));
+        match words.is_empty() {
+            false => Ok(words),
+            true => Err(Error::usage("no package was named: this variant takes none by itself")
+                .hint("Name packages behind the suite, or \"?essential\" for the essential ones.")),
+        }
+    }
+
+    /// The packages that are named, as the user wrote them.
+    pub(crate) fn named(&self) -> Result<Vec<&str>> {
+        let mut named = Vec::new();
         if let (Some(_), Some(first)) = (&self.release, &self.suite) {
             if ["/", "./", "../"].iter().any(|start| first.starts_with(start)) {
                 return Err(Error::usage(format!("{first} stands where a package's name is expected"))
                     .hint("Name the release first, without --release, and the package file after it.")
                     .option("package"));
             }
-            words.push(parse_word(first)?);
+            named.push(first.as_str());
         }
-        for package in &self.package {
-            words.push(match package {
-                WordOrPath::Word(word) => parse_word(word)?,
-                WordOrPath::Path(path) => Word::File(path.clone()),
-            });
-        }
-        for word in &self.include {
-            words.push(parse_word(word)?);
-        }
-        match words.is_empty() {
-            false => Ok(words),
-            true => Err(Error::usage("no package was named: this variant takes none by itself")
-                .hint("Name packages behind the suite, or \"?essential\" for the essential ones.")),
-        }
+        named.extend(self.package.iter().filter_map(|package| match package {
+            WordOrPath::Word(word) => Some(word.as_str()),
+            WordOrPath::Path(_) => None,
+        }));
+        named.extend(self.include.iter().map(String::as_str));
+        Ok(named)
+    }
+
+    /// The package files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathValue> {
+        self.package.iter().filter_map(|package| match package {
+            WordOrPath::Word(_) => None,
+            WordOrPath::Path(path) => Some(path),
+        })
     }
 
     /// How long scripts may take, in seconds; `None` for as long as they like.

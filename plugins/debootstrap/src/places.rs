@@ -53,15 +53,23 @@ pub(crate) fn places(options: &Options, release: &Release, arch: &str, host: &Ho
     let mut places = Vec::new();
     for (mut repository, given) in own.chain(named) {
         repository.check_valid_until &= !options.no_check_valid_until;
-        if repository.trusted {
-            let message = format!("{repository} is used without a signature, as its line says");
-            host.warn(message);
-        }
         let (keys, fingerprints) = keys(&repository, release, given)?;
         let bases = bases(&repository, release, &apt);
         places.push(Place { repository, keys, fingerprints, bases });
     }
     Ok(places)
+}
+
+/// Says which repositories nobody vouches for.
+pub(crate) fn warn_of_trusted(places: &[Place], host: &Host) {
+    for place in places.iter().filter(|place| place.repository.trusted) {
+        host.warn(format!("{} is used without a signature, as its line says", place.repository));
+    }
+}
+
+/// How files with such a key are called: apt(8) goes by that.
+pub(crate) fn key_extension(key: &[u8]) -> &'static str {
+    if key.trim_ascii_start().starts_with(b"-----BEGIN") { "asc" } else { "gpg" }
 }
 
 /// The distribution's own repositories, unless `--mirror` stands for them, and those that the user names.

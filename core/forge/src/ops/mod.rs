@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::PathBuf;
 
 use ctr_forge_plugin::{Component, Context, Error, ErrorKind, PROTOCOL, Request, Result, Role};
 use ctr_forge_rootfs::{Duplicates, Tree};
@@ -42,10 +43,7 @@ pub(crate) fn request<T>(
 
 /// An error if a program that the component needs is not installed.
 pub(crate) fn require_tools(forge: &Forge, component: &Component) -> Result<()> {
-    let path = forge.worker_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let directories: Vec<_> = std::env::split_paths(&path.unwrap_or_default()).collect();
-    let is_there = |tool: &String| directories.iter().any(|directory| directory.join(tool).is_file());
-    match component.needs.tools.iter().find(|tool| !is_there(tool)) {
+    match component.needs.tools.iter().find(|tool| find_tool(forge, tool).is_none()) {
         None => Ok(()),
         Some(tool) => {
             let message = format!(
@@ -56,6 +54,17 @@ pub(crate) fn require_tools(forge: &Forge, component: &Component) -> Result<()> 
             Err(Error::new(ErrorKind::MissingTool, message).hint("Install it and try again."))
         }
     }
+}
+
+/// Directories that a user's search path often lacks, and that have programs which make roots.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Where a program is, on the search path or where the system has its own.
+pub(crate) fn find_tool(forge: &Forge, name: &str) -> Option<PathBuf> {
+    let path = forge.worker_env.iter().find(|(variable, _)| variable == "PATH");
+    let path = path.map(|(_, value)| value.as_os_str()).unwrap_or_default();
+    let directories = std::env::split_paths(path).chain(SYSTEM_DIRECTORIES.map(PathBuf::from));
+    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
 /// An empty tree, its content in the place for temporary files.

@@ -14,8 +14,8 @@ use std::time::Duration;
 use ctr_forge_plugin::message::method;
 use ctr_forge_plugin::sandbox::Rung;
 use ctr_forge_plugin::{
-    BuildTarget, CheckedBy, Component, Duplicates, Error, PlanTarget, Resolved, Result, Role, ScriptOutcome,
-    SourceReport, TrustLink, Vouch,
+    BuildTarget, CheckedBy, Component, Duplicates, Error, ErrorKind, PlanTarget, Resolved, Result, Role,
+    ScriptOutcome, SourceReport, TrustLink, Vouch,
 };
 use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
 use ctr_forge_sandbox::{Choice, Ending};
@@ -29,7 +29,7 @@ use crate::destination::{StagedFile, refuse_inputs};
 use crate::discovery::Plugin;
 use crate::lock::Lock;
 use crate::options::{Files, Options};
-use crate::worker::{Job, Trace};
+use crate::worker::{Job, Trace, clean};
 use crate::{Attachments, Forge, Reporter};
 
 /// Bytes read or written at a time, and the size of the pipe from the plugin.
@@ -186,7 +186,7 @@ fn plan(forge: &Forge, plugin: &Plugin, request: &SourceRequest) -> Result<Repor
         Some(resolved) => resolved,
         None => resolve(forge, &mut job, request)?,
     };
-    locked.resolved(&resolved);
+    locked.resolved(&resolved)?;
     let mut files = Attachments::new();
     let options = request.options.to_request(Files::Named, &mut files)?;
     let target = PlanTarget { lock: resolved.lock };
@@ -220,7 +220,7 @@ fn build_traced(
         Some(resolved) => resolved,
         None => {
             let resolved = resolve(forge, &mut job, request)?;
-            locked.resolved(&resolved);
+            locked.resolved(&resolved)?;
             resolved
         }
     };
@@ -342,10 +342,16 @@ impl Locked {
         self.found.take()
     }
 
-    fn resolved(&mut self, resolved: &Resolved) {
-        if self.place.is_some() {
-            self.asked.resolved = resolved.clone();
+    fn resolved(&mut self, resolved: &Resolved) -> Result<()> {
+        if self.place.is_none() {
+            return Ok(());
         }
+        if let Some(reason) = &resolved.open {
+            let message = format!("no lock can be made: {}", clean(reason));
+            return Err(Error::new(ErrorKind::Unsupported, message).option("lock"));
+        }
+        self.asked.resolved = resolved.clone();
+        Ok(())
     }
 
     /// Lets a new lock appear.

@@ -6,7 +6,7 @@
 //!
 //! | module | services |
 //! |---|---|
-//! | this one | `host.info`, `file.temp`, `file.digest` |
+//! | this one | `host.info`, `file.temp`, `file.digest`, `tool` |
 //! | `fetch` | `fetch`, `fetch.take` |
 //! | `kept` | `kept`, `kept.draft`, `kept.store` |
 //! | `rootfs` | `rootfs.*`, `run` |
@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use ctr_forge_plugin::message::{FileAnswer, service};
+use ctr_forge_plugin::message::{FileAnswer, ToolName, service};
 use ctr_forge_plugin::sandbox::Rung;
 use ctr_forge_plugin::{Error, ErrorKind, FileDigest, FileRef, HostInfo, PROTOCOL, Result};
 use ctr_forge_rootfs::{Digest, Hasher};
@@ -48,6 +48,7 @@ pub const SERVICES: &[&str] = &[
     service::KEPT,
     service::KEPT_DRAFT,
     service::KEPT_STORE,
+    service::TOOL,
     service::ROOTFS_CREATE,
     service::ROOTFS_APPLY,
     service::ROOTFS_EXPORT,
@@ -122,6 +123,7 @@ impl<'a> Services<'a> {
             service::KEPT => self.kept.find(self.forge, params, check),
             service::KEPT_DRAFT => self.kept.draft(self.forge),
             service::KEPT_STORE => self.kept.store(self.forge, params, check),
+            service::TOOL => tool(self.forge, params),
             service::ROOTFS_CREATE => self.roots.create(self.forge, params),
             service::ROOTFS_APPLY
             | service::ROOTFS_EXPORT
@@ -202,6 +204,15 @@ fn host_info(forge: &Forge) -> Result<Answer> {
         services: SERVICES.iter().map(ToString::to_string).collect(),
     };
     encode(info, Attachments::new())
+}
+
+fn tool(forge: &Forge, params: Value) -> Result<Answer> {
+    let params: ToolName = decode(service::TOOL, params)?;
+    if params.name.is_empty() || params.name.contains(['/', '\0']) {
+        return Err(Error::usage("a program is asked for by its name alone"));
+    }
+    let path = crate::ops::find_tool(forge, &params.name);
+    encode(path.and_then(|path| path.to_str().map(str::to_owned)), Attachments::new())
 }
 
 fn file_temp(forge: &Forge) -> Result<Answer> {

@@ -40,6 +40,7 @@ impl Source for @TYPE@ {
         let greeting = checked(&request.options.greeting)?;
         Ok(Resolved {
             lock: json!({ "greeting": greeting }),
+            ..Resolved::default()
         })
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use ctr_forge_plugin::FileRef;
-use ctr_forge_plugin::sandbox::{RunParams, Rung};
+use ctr_forge_plugin::sandbox::{Cover, RunParams, Rung};
 use ctr_forge_rootfs::Kind;
 
 use crate::support::{World, device, shell, temporary};
@@ -112,7 +112,8 @@ fn covers_are_seen_by_the_program_alone(rung: Rung) {
         ("/sbin/new", "#!/bin/sh\nexit 101\n"),
         ("/no/x", "y"),
     ];
-    let covers: BTreeMap<_, _> = covers.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let covers: BTreeMap<_, _> =
+        covers.iter().map(|(a, b)| ((*a).to_owned(), Cover::Text((*b).to_owned()))).collect();
     let script = "/sbin/there; /sbin/new || echo $?; ls /no 2> /dev/null || echo none; \
                   rm -f /sbin/there 2> /dev/null || echo stays";
     let outcome = world.run_with(RunParams { covers, ..shell(script) });

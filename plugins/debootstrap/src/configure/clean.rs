@@ -33,8 +33,27 @@ const DIRECTORIES: &[(&str, &[&str])] = &[
     ("/var/lib/apt/lists", &["partial"]),
 ];
 
+/// What a tool takes over from the machine, or writes for it: the mirror is the machine's too.
+const OF_THE_MACHINE: &[(&str, &[&str])] =
+    &[("/etc", &["hostname", "resolv.conf"]), ("/etc/apt", &["sources.list"])];
+
+/// Removes what a tool has left of the machine; returns what was there.
+pub(crate) fn clean_machine(rootfs: &Rootfs<'_>) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for (directory, names) in OF_THE_MACHINE {
+        let there = rootfs.list(*directory)?.unwrap_or_default();
+        let theirs = there.into_iter().filter(|name| names.contains(&name.as_str()));
+        gone.extend(theirs.map(|name| format!("{directory}/{name}")));
+    }
+    const LISTS: &str = "/etc/apt/sources.list.d";
+    let lists = rootfs.list(LISTS)?.unwrap_or_default();
+    gone.extend(lists.into_iter().map(|name| format!("{LISTS}/{name}")));
+    rootfs.remove(gone.clone())?;
+    Ok(gone)
+}
+
 /// Removes it all; returns what was there.
-pub(super) fn clean(rootfs: &Rootfs<'_>) -> Result<Vec<String>> {
+pub(crate) fn clean(rootfs: &Rootfs<'_>) -> Result<Vec<String>> {
     let mut gone = Vec::new();
     for path in FILES {
         if rootfs.read(*path)?.is_some() {
@@ -46,6 +65,8 @@ pub(super) fn clean(rootfs: &Rootfs<'_>) -> Result<Vec<String>> {
         let names = names.into_iter().filter(|name| !staying.contains(&name.as_str()));
         gone.extend(names.map(|name| format!("{directory}/{name}")));
     }
+    gone.sort_unstable();
+    gone.dedup();
     rootfs.remove(gone.clone())?;
     // machine-id(5): an image that is used on several machines has an empty one.
     if rootfs.read("/etc/machine-id")?.is_some() {

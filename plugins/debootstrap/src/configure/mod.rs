@@ -17,10 +17,10 @@
 //! | `sources` | where the image's own apt finds packages |
 
 mod base;
-mod clean;
+pub(crate) mod clean;
 mod dpkg;
 mod script;
-mod sources;
+pub(crate) mod sources;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -31,9 +31,13 @@ use ctr_forge_plugin::{Error, Host, Result, Rootfs, Script};
 use ctr_forge_rootfs::{Entry, Kind, RootPath, Writer};
 
 use crate::archives::Archives;
+use crate::index::Place;
 use crate::install::{Archive, Install, InstallError, Installed, Settings};
 use crate::lock::Lock;
 use crate::options::Options;
+use crate::places;
+
+pub(crate) use script::last_lines;
 
 /// Bytes written at a time.
 const BUFFER: usize = 256 << 10;
@@ -82,10 +86,17 @@ pub(crate) fn configure(task: &Task<'_>, stream: &File) -> Result<Configured> {
     }
     task.host.phase("Finishing the root filesystem");
     let cleaned = clean::clean(&rootfs)?;
-    sources::write(task, &rootfs)?;
+    let has_apt = task.lock.packages.iter().any(|package| package.name == "apt");
+    sources::write(task.lock, &places(task)?, &rootfs, has_apt)?;
     rootfs.export_without(stream, &task.exclude)?;
     let (installed, _) = build.install.finish();
     Ok(Configured { installed, scripts: build.scripts, cleaned })
+}
+
+/// The repositories, with their keys.
+fn places(task: &Task<'_>) -> Result<Vec<Place>> {
+    let release = places::release(task.options)?;
+    places::places(task.options, &release, &task.lock.arch, task.host)
 }
 
 /// The strata of a lock and the packages in each, by their places.
@@ -219,7 +230,7 @@ fn put<'c>(rootfs: &Rootfs<'_>, files: impl Iterator<Item = (String, u16, &'c [u
 }
 
 /// All of a file in the root; nothing where there is none.
-fn read(rootfs: &Rootfs<'_>, path: &str) -> Result<Vec<u8>> {
+pub(crate) fn read(rootfs: &Rootfs<'_>, path: &str) -> Result<Vec<u8>> {
     /// No file that this reads is as large: dpkg's database of 60 000 packages.
     const MAX: u64 = 256 << 20;
     let mut content = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ctr_forge_plugin::sandbox::{RunOutcome, RunParams};
+use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
 use ctr_forge_plugin::{Error, ErrorKind, Result, Rootfs, Script, ScriptOutcome};
 
 use super::{Task, put};
@@ -46,7 +46,10 @@ pub(super) fn command(task: &Task<'_>, argv: &[&str]) -> Result<RunParams> {
     Ok(RunParams {
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
         env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        covers: covers.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect(),
+        covers: covers
+            .into_iter()
+            .map(|(path, text)| (path.to_owned(), Cover::Text(text.to_owned())))
+            .collect(),
         timeout: task.options.script_timeout()?,
         ..RunParams::default()
     })
@@ -123,7 +126,7 @@ pub(super) fn failed(package: &str, script: &str, outcome: &RunOutcome) -> Error
 }
 
 /// The end of what a program printed.
-pub(super) fn last_lines(output: &str) -> Vec<String> {
+pub(crate) fn last_lines(output: &str) -> Vec<String> {
     let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(SHOWN)..].iter().map(|&line| line.to_owned()).collect()
 }

@@ -1,54 +1,89 @@
 //! Where the image's own apt finds packages: sources.list(5), in its newer form.
 
-use std::collections::BTreeMap;
-
 use ctr_forge_plugin::{Result, Rootfs};
 
-use super::{Task, put};
+use super::put;
+use crate::index::Place;
+use crate::lock::{Lock, LockedIndex};
+use crate::places::key_extension;
 use crate::releases;
-use crate::repository::Repository;
+
+/// Where apt's keys lie that no package brings.
+const KEYRINGS: &str = "etc/apt/keyrings";
+
+/// Files of a root: path, permissions, content.
+type Files = Vec<(String, u16, Vec<u8>)>;
 
 /// Writes the repositories of the build, where apt is in the image. URLs are those of the lock:
-/// the distribution's own, or the user's.
-pub(super) fn write(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<()> {
-    if !task.lock.packages.iter().any(|package| package.name == "apt") {
+/// the distribution's own, or the user's; keys that the user gave come along.
+pub(crate) fn write(lock: &Lock, places: &[Place], rootfs: &Rootfs<'_>, has_apt: bool) -> Result<()> {
+    if !has_apt {
         return Ok(());
     }
-    let name = format!("etc/apt/sources.list.d/{}.sources", task.lock.distribution);
-    let text = text(task, keyring(task, rootfs)?.as_deref());
-    put(rootfs, [(name, 0o644, text.as_bytes())].into_iter())
+    let keyring = format!("/usr/share/keyrings/{}-archive-keyring.gpg", lock.distribution);
+    let keyring = rootfs.read(keyring.as_str())?.is_some().then_some(keyring);
+    let files = files(lock, places, keyring.as_deref());
+    put(rootfs, files.iter().map(|(path, mode, content)| (path.clone(), *mode, &content[..])))
 }
 
-/// The distribution's keys, if the image has them.
-fn keyring(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<Option<String>> {
-    let path = format!("/usr/share/keyrings/{}-archive-keyring.gpg", task.lock.distribution);
-    Ok(rootfs.read(path.as_str())?.is_some().then_some(path))
+/// A stanza: one place, whatever its suites.
+#[derive(Debug, PartialEq, Eq)]
+struct Stanza<'a> {
+    url: &'a str,
+    components: &'a [String],
+    trust: String,
+    suites: Vec<&'a str>,
 }
 
-fn text(task: &Task<'_>, keyring: Option<&str>) -> String {
-    let release = releases::find(&task.lock.release);
-    let mut by_place: BTreeMap<(usize, &str, String), Vec<&str>> = BTreeMap::new();
-    for (order, index) in task.lock.indexes.iter().enumerate() {
-        let components = index.components.join(" ");
-        let same = by_place.iter_mut().find(|((_, url, parts), _)| *url == index.url && *parts == components);
+fn files(lock: &Lock, places: &[Place], keyring: Option<&str>) -> Files {
+    let mut files = Files::new();
+    let mut stanzas: Vec<Stanza<'_>> = Vec::new();
+    for LockedIndex { url, suite, components, .. } in &lock.indexes {
+        let is_place = |place: &&Place| place.repository.url == *url && place.repository.suite == *suite;
+        let trust = places.iter().find(is_place).map(|place| trust(lock, place, keyring, &mut files));
+        let trust = trust.unwrap_or_default();
+        let same = stanzas
+            .iter_mut()
+            .find(|stanza| (stanza.url, stanza.components, &stanza.trust) == (url, components, &trust));
         match same {
-            Some((_, suites)) => suites.push(&index.suite),
-            None => _ = by_place.insert((order, &index.url, components), vec![&index.suite]),
+            Some(stanza) => stanza.suites.push(suite),
+            None => stanzas.push(Stanza { url, components, trust, suites: vec![suite] }),
         }
     }
-    let stanza = |((_, url, components), suites): (&(usize, &str, String), &Vec<&str>)| {
-        let mut text = format!("Types: deb\nURIs: {url}\nSuites: {}\n", suites.join(" "));
-        if !components.is_empty() {
-            text += &format!("Components: {components}\n");
+    let text = stanzas.iter().map(Stanza::text).collect::<Vec<_>>().join("\n");
+    files.push((format!("etc/apt/sources.list.d/{}.sources", lock.distribution), 0o644, text.into_bytes()));
+    files
+}
+
+/// What says who vouches for a place; keys that it takes are added to `files`.
+fn trust(lock: &Lock, place: &Place, keyring: Option<&str>, files: &mut Files) -> String {
+    if place.repository.trusted {
+        return "Trusted: yes\n".into();
+    }
+    let are_shipped = place.keys.iter().all(|(name, _)| releases::key(name).is_some());
+    match keyring {
+        Some(keyring) if are_shipped => return format!("Signed-By: {keyring}\n"),
+        // apt has no keys of the distribution's there, or looks for them by itself.
+        None if are_shipped => return String::new(),
+        _ => {}
+    }
+    let paths = place.keys.iter().map(|(_, key)| match files.iter().find(|(_, _, other)| other == key) {
+        Some((path, ..)) => format!("/{path}"),
+        None => {
+            let path = format!("{KEYRINGS}/{}-{}.{}", lock.distribution, files.len() + 1, key_extension(key));
+            files.push((path.clone(), 0o644, key.clone()));
+            format!("/{path}")
         }
-        // Whose keys vouch for others, the user has to say inside too.
-        let repository = Repository::new((*url).to_owned(), suites[0].to_owned());
-        if let Some(keyring) =
-            keyring.filter(|_| release.is_some_and(|release| release.has_mirrors(&repository)))
-        {
-            text += &format!("Signed-By: {keyring}\n");
+    });
+    format!("Signed-By: {}\n", paths.collect::<Vec<_>>().join(","))
+}
+
+impl Stanza<'_> {
+    fn text(&self) -> String {
+        let mut text = format!("Types: deb\nURIs: {}\nSuites: {}\n", self.url, self.suites.join(" "));
+        if !self.components.is_empty() {
+            text += &format!("Components: {}\n", self.components.join(" "));
         }
-        text
-    };
-    by_place.iter().map(stanza).collect::<Vec<_>>().join("\n")
+        text + &self.trust
+    }
 }

@@ -157,6 +157,14 @@ fn print(stanzas: &[Vec<(String, Vec<String>)>], end: &str) -> String {
     stanzas.iter().map(stanza).collect::<Vec<_>>().join(end)
 }
 
+#[test]
+fn a_return_ends_a_line_only_before_a_newline() {
+    for text in ["A:\r\r\n", "A: \r", "A:\r\n"] {
+        let stanza = Stanzas::new(text.as_bytes()).next().unwrap().unwrap();
+        assert_eq!(Stanza::only(stanza.text()).unwrap().text(), stanza.text(), "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_printed_is_read(

@@ -107,9 +107,10 @@ fn without(file: &[u8], gone: &HashSet<&RootPath>, path: impl Fn(&[u8]) -> Optio
     }
 }
 
-/// Each path as the package has it, whatever links it went through; the root first.
+/// Each path as the package has it, whatever links it went through; the root first, unless
+/// the package has nothing at all.
 fn list(record: &Record, gone: &HashSet<&RootPath>) -> Vec<u8> {
-    let mut list = b"/.\n".to_vec();
+    let mut list = if record.paths.is_empty() { Vec::new() } else { b"/.\n".to_vec() };
     for Shipped { path, .. } in &record.paths {
         if !path.is_root() && !gone.contains(path) {
             list.push(b'/');
