@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "faults::services_are_checked", needs: &[], run: services_are_checked },
     Test { name: "faults::services_from_many_threads", needs: &[], run: services_from_many_threads },
     Test { name: "faults::no_network", needs: &[Need::Root], run: no_network },
+    Test { name: "faults::methods_in_a_root", needs: &[Need::Sandbox], run: methods_in_a_root },
     Test { name: "faults::surroundings_are_clean", needs: &[], run: surroundings_are_clean },
     Test { name: "faults::programs_are_held_to_it_too", needs: &[], run: programs_are_held_to_it_too },
     Test { name: "faults::files_that_cannot_be_used", needs: &[], run: files_that_cannot_be_used },
@@ -186,6 +187,29 @@ fn no_network() {
     let allowed = Faulty::new(&fault).patch(b"duplicates = \"refuse\"\n", b"needs.network = true \n");
     source(&forge(&allowed), &[]).expect_code(0);
     server.accept().unwrap();
+}
+
+/// A method of the plugin itself is called in the root that it builds.
+fn methods_in_a_root() {
+    let run = |fault: &str| {
+        let forge = forge(&Faulty::new(fault));
+        let output = forge.run(["source", "faulty", "-v", "-o", "rootfs.tar"]);
+        (forge, output)
+    };
+    let (forge, output) = run("in-root");
+    output.expect_code(0).says(&["told from the root"]);
+    forge.sh("tar -xOf rootfs.tar made | grep -x 'by the plugin'");
+    for (fault, code, says) in [
+        ("in-root-fails", 2, "it fails in the root"),
+        ("in-root-panics", 12, "panicked: the root is falling"),
+        ("in-root-aborts", 10, "\"aborts\" in the root was ended by signal 6"),
+        ("in-root-hangs", 10, "\"hangs\" in the root took longer than it may"),
+    ] {
+        let (forge, output) = run(fault);
+        output.expect_code(code).says(&[says]);
+        assert!(!forge.path("rootfs.tar").exists());
+        forge.no_process_within(5);
+    }
 }
 
 fn surroundings_are_clean() {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         return worker::run_child(BUNDLED);
     }
     if words.first().is_some_and(|word| word == sandbox::ARGUMENT) {
-        return sandbox::run_child();
+        return sandbox::run_child(&worker::PluginLoader { bundled: BUNDLED });
     }
     let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     match cli::run(&words) {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::abi::{self, Bytes, HostTable, Reply};
 use crate::host::RawHost;
-use crate::message::{CompleteRequest, Completions, Diagnosis, method};
+use crate::message::{CompleteRequest, Completions, Diagnosis, InsideRequest, method};
 use crate::{Check, Error, ErrorKind, Event, Host, Output, Result, Role, Source};
 
 /// A component as the exported table knows it.
@@ -59,6 +59,10 @@ impl Component {
             (Object::Source(source), method::RESOLVE) => Some(source.resolve(params, host)),
             (Object::Source(source), method::PLAN) => Some(source.plan(params, host)),
             (Object::Source(source), method::BUILD) => Some(source.build(params, host)),
+            (Object::Source(source), method::INSIDE) => Some(
+                decode(params)
+                    .and_then(|request: InsideRequest| source.inside(&request.name, request.params, host)),
+            ),
             (Object::Output(output), method::PACKAGE) => Some(output.package(params, host)),
             (object, method::COMPLETE) => Some(decode(params).and_then(|request: CompleteRequest| {
                 let candidates = object.complete(&request, host)?;
@@ -93,6 +97,7 @@ trait SourceObject {
     fn resolve(&self, params: Value, host: &Host) -> Result<Value>;
     fn plan(&self, params: Value, host: &Host) -> Result<Value>;
     fn build(&self, params: Value, host: &Host) -> Result<Value>;
+    fn inside(&self, name: &str, params: Value, host: &Host) -> Result<Value>;
     fn complete(&self, option: &str, prefix: &str, host: &Host) -> Result<Vec<String>>;
     fn doctor(&self, host: &Host) -> Result<Vec<Check>>;
 }
@@ -108,6 +113,10 @@ impl<T: Source> SourceObject for T {
 
     fn build(&self, params: Value, host: &Host) -> Result<Value> {
         encode(Source::build(self, &decode(params)?, host)?)
+    }
+
+    fn inside(&self, name: &str, params: Value, host: &Host) -> Result<Value> {
+        Source::inside(self, name, params, host)
     }
 
     fn complete(&self, option: &str, prefix: &str, host: &Host) -> Result<Vec<String>> {
@@ -215,8 +224,15 @@ pub unsafe fn invoke(
 
 fn dispatch(components: &[Component], raw: RawHost, method: &[u8], params: &[u8]) -> Option<Result<Value>> {
     // Whatever its parameters are: a method of a newer host is unknown, not wrong.
-    let known =
-        [method::RESOLVE, method::PLAN, method::BUILD, method::PACKAGE, method::COMPLETE, method::DOCTOR];
+    let known = [
+        method::RESOLVE,
+        method::PLAN,
+        method::BUILD,
+        method::INSIDE,
+        method::PACKAGE,
+        method::COMPLETE,
+        method::DOCTOR,
+    ];
     let method = known.into_iter().find(|known| known.as_bytes() == method)?;
     let mut params: Value = match serde_json::from_slice(params) {
         Ok(params) => params,

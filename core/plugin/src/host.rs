@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use crate::abi::{self, Bytes, HostTable, Reply, field};
 use crate::message::{
-    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, KeepDraft, KeptName, Key, ToolName, Verified,
-    VerifyParams, service,
+    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, InsideRequest, KeepDraft, KeptName, Key,
+    ToolName, Verified, VerifyParams, service,
 };
 use crate::sandbox::{
     Change, RootfsChanges, RootfsCreated, RootfsEntries, RootfsParams, RootfsPath, RootfsRemove, RootfsTar,
     RunOutcome, RunParams, Rung,
 };
 use crate::{
-    Error, ErrorKind, Event, FetchRequest, FileDigest, FileRef, HostInfo, Level, Result, SignatureKind,
+    Error, ErrorKind, Event, FetchRequest, FileDigest, FileRef, HostInfo, Level, Result, Role, SignatureKind,
     Signer, map_files,
 };
 
@@ -316,6 +316,39 @@ impl Rootfs<'_> {
     /// Runs a program in it and waits for its end. The root in `params` is set to this one.
     pub fn run(&self, params: &RunParams) -> Result<RunOutcome> {
         self.host.call(service::RUN, RunParams { root: self.created.root, ..params.clone() })
+    }
+
+    /// Calls [`Source::inside`](crate::Source::inside) of this very plugin's source `component` in
+    /// the root, in a process of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method, and if the process ended without an answer.
+    pub fn run_inside(
+        &self,
+        component: &str,
+        name: &str,
+        params: Value,
+        run: &RunParams,
+    ) -> Result<(Value, RunOutcome)> {
+        let inside = InsideRequest {
+            role: Role::Source,
+            component: component.to_owned(),
+            name: name.to_owned(),
+            params,
+        };
+        let mut outcome = self.run(&RunParams { inside: Some(inside), argv: Vec::new(), ..run.clone() })?;
+        match outcome.answer.take() {
+            Some(answer) => Ok((answer, outcome)),
+            None => {
+                let how = match (outcome.timed_out, outcome.signal) {
+                    (true, _) => "took longer than it may".to_owned(),
+                    (_, Some(signal)) => format!("was ended by signal {signal}"),
+                    _ => "gave no answer".to_owned(),
+                };
+                Err(Error::new(ErrorKind::ToolFailed, format!("\"{name}\" in the root {how}")))
+            }
+        }
     }
 
     fn tar(&self, tar: &impl AsFd, exclude: &[String]) -> RootfsTar {

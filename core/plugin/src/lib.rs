@@ -50,7 +50,7 @@ pub use message::{
     Unpacked, Vouch,
 };
 pub use output::Output;
-pub use serve::{serve, serve_on};
+pub use serve::{invoke_alone, serve, serve_on};
 pub use source::Source;
 
 /// The C header, for whoever sets up a plugin in C.

@@ -29,6 +29,9 @@ pub mod method {
     pub const COMPLETE: &str = "complete";
     /// What is missing on this machine: [`Request`](super::Request) → [`Diagnosis`](super::Diagnosis).
     pub const DOCTOR: &str = "doctor";
+    /// In the root of a build, for [`RunParams::inside`](crate::sandbox::RunParams):
+    /// [`InsideRequest`](super::InsideRequest) → whatever the plugin answers itself.
+    pub const INSIDE: &str = "inside";
 }
 
 /// Names of the services that the host answers.
@@ -453,6 +456,20 @@ pub struct Completions {
 pub struct Diagnosis {
     /// What was looked at, in order.
     pub checks: Vec<Check>,
+}
+
+/// What a plugin asks of itself, in the root of a build.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InsideRequest {
+    /// [`Role::Source`].
+    pub role: Role,
+    /// Which of the plugin's components.
+    pub component: String,
+    /// What it is asked for, in its own words.
+    pub name: String,
+    /// With what.
+    #[serde(default)]
+    pub params: Value,
 }
 
 /// One thing that `doctor` looked at.

@@ -8,8 +8,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::FileRef;
+use crate::message::InsideRequest;
 
 /// Parameters of `rootfs.create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,13 +103,19 @@ pub struct Change {
 }
 
 /// Parameters of `run`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RunParams {
     /// The root's number.
     pub root: u32,
     /// The program, by its path in the root, and its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
+    /// Instead of a program: the plugin itself. It is loaded into a process that then enters the
+    /// root, and its method `inside` is called there. No service of the host can be had from
+    /// there; what it logs is told as what a program prints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideRequest>,
     /// Its whole environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -157,9 +165,12 @@ pub enum Cover {
 }
 
 /// The answer to `run`. A program that fails is no error of the service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RunOutcome {
+    /// What the plugin's method answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
     /// With what it exited, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,

@@ -71,6 +71,67 @@ pub unsafe fn serve_on(socket: OwnedFd, receiver: Receiver, table: *const Plugin
     })
 }
 
+/// Calls a method of the plugin behind `table` where there is no host: services are unknown,
+/// and `event` is told what the plugin reports.
+///
+/// # Errors
+///
+/// The plugin's own, and if it does not know the method.
+///
+/// # Safety
+/// As for [`serve_on`].
+pub unsafe fn invoke_alone(
+    table: *const PluginTable,
+    method: &str,
+    params: &Value,
+    event: &mut dyn FnMut(&[u8]),
+) -> Result<Value> {
+    // SAFETY: the caller's promise.
+    let invoke = unsafe { abi::plugin_invoke(table) };
+    let invoke = invoke.ok_or_else(|| Error::plugin("the plugin's table has no invoke"))?;
+    let mut event: Alone<'_> = Mutex::new(event);
+    let host = HostTable {
+        size: size_of::<HostTable>() as u32,
+        abi_minor: abi::ABI_MINOR,
+        ctx: (&raw mut event).cast(),
+        event: Some(event_alone),
+        cancelled: Some(never_cancelled),
+        call: Some(no_service),
+        extension: Some(extension),
+    };
+    let mut answer = Answer::default();
+    let reply = Reply { ctx: (&raw mut answer).cast(), put: Some(put_bounded) };
+    let params = encode(params)?;
+    // SAFETY: the ABI's contract; all that is lent outlives the call.
+    let code = unsafe { invoke(&host, Bytes::new(method.as_bytes()), Bytes::new(&params), &reply) };
+    let mut answer = answer.into_result(code, method);
+    if let Some(ok) = answer.get_mut("ok") {
+        return Ok(ok.take());
+    }
+    let unknown = || Error::plugin(format!("it has no method \"{method}\""));
+    Err(serde_json::from_value(answer["error"].take()).unwrap_or_else(|_| unknown()))
+}
+
+/// Who is told of events where there is no host.
+type Alone<'a> = Mutex<&'a mut dyn FnMut(&[u8])>;
+
+/// # Safety
+/// `ctx` must point to an [`Alone`] for as long as the call that it was made for lasts.
+unsafe extern "C" fn event_alone(ctx: *mut c_void, json: Bytes) -> i32 {
+    // SAFETY: the caller's promise.
+    let (event, json) = unsafe { (&*ctx.cast::<Alone<'_>>(), json.as_slice()) };
+    (event.lock().unwrap_or_else(PoisonError::into_inner))(json);
+    0
+}
+
+unsafe extern "C" fn never_cancelled(_: *mut c_void) -> i32 {
+    0
+}
+
+unsafe extern "C" fn no_service(_: *mut c_void, _: Bytes, _: Bytes, _: *const Reply) -> i32 {
+    abi::UNKNOWN_METHOD
+}
+
 /// The connection as the threads of a plugin share it.
 struct Wire {
     socket: OwnedFd,

@@ -1,8 +1,9 @@
 //! The trait of plugins that make root filesystems.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::{BuildTarget, Check, Host, PlanTarget, Request, Resolved, Result, SourceReport};
+use crate::{BuildTarget, Check, Error, Host, PlanTarget, Request, Resolved, Result, SourceReport};
 
 /// Makes a root filesystem.
 ///
@@ -32,6 +33,13 @@ pub trait Source: Sync {
     /// with its end marker. The stream must come out the same for the same
     /// options and lock, whatever the machine, user, clock or thread count.
     fn build(&self, request: &Request<Self::Options, BuildTarget>, host: &Host) -> Result<SourceReport>;
+
+    /// Called in the root of a build, by [`Rootfs::run_inside`](crate::Rootfs::run_inside) of
+    /// [`build`](Source::build): `/` is the root, and `host` has no services.
+    fn inside(&self, name: &str, params: Value, host: &Host) -> Result<Value> {
+        let _ = (params, host);
+        Err(Error::usage(format!("the source does nothing called \"{name}\" in a root")))
+    }
 
     /// Values that `option` could take, given what is typed of it.
     fn complete(&self, option: &str, prefix: &str, host: &Host) -> Result<Vec<String>> {

@@ -25,9 +25,24 @@ use crate::process::{die_with, no_host, take_socket};
 use crate::root::Root;
 use crate::{apply, emulate, export, files, run};
 
+/// A method of a plugin, ready to be called.
+pub type Method = Box<dyn FnOnce() -> Result<Value>>;
+
+/// Loads a plugin's code, for a method that is called in a root. The process in which this is
+/// done exists for that call alone, and has not entered the root yet.
+pub trait Loader {
+    /// Makes the method of `params` ready. `code` and `files` are what
+    /// [`Sandbox::call`](crate::Sandbox::call) was given.
+    ///
+    /// # Errors
+    ///
+    /// If the code cannot be loaded.
+    fn load(&self, params: &RunParams, code: &Value, files: &[OwnedFd]) -> Result<Method>;
+}
+
 /// Runs as a sandbox process, with the host's socket as standard input, until the host is done.
-pub fn run_child() -> ExitCode {
-    match work() {
+pub fn run_child(loader: &dyn Loader) -> ExitCode {
+    match work(loader) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
@@ -50,7 +65,7 @@ pub(crate) struct Held {
     _lock: OwnedFd,
 }
 
-fn work() -> Result<()> {
+fn work(loader: &dyn Loader) -> Result<()> {
     let socket = take_socket()?;
     let mut host = Host { socket, receiver: Receiver::new() };
     let frame = host.receive()?.filter(|frame| frame.kind == Kind::Start).ok_or_else(no_host)?;
@@ -61,7 +76,7 @@ fn work() -> Result<()> {
     host.answer(0, Ok((Value::Null, None)))?;
     while let Some(frame) = host.receive()? {
         let id = frame.id;
-        let outcome = obey(&mut held, &host, frame);
+        let outcome = obey(&mut held, &host, loader, frame);
         host.answer(id, outcome)?;
     }
     Ok(())
@@ -170,7 +185,7 @@ fn enter_mount_namespace() -> io::Result<()> {
     Ok(rustix::mount::mount_change("/", change)?)
 }
 
-fn obey(held: &mut Held, host: &Host, frame: Frame) -> Result<(Value, Option<OwnedFd>)> {
+fn obey(held: &mut Held, host: &Host, loader: &dyn Loader, frame: Frame) -> Result<(Value, Option<OwnedFd>)> {
     let order: Order = serde_json::from_slice(&frame.payload).map_err(|e| internal(&e))?;
     let mut given = frame.files.into_iter();
     let mut file =
@@ -189,7 +204,11 @@ fn obey(held: &mut Held, host: &Host, frame: Frame) -> Result<(Value, Option<Own
         Order::Remove(paths) => serde_json::to_value(files::remove(&held.root, &paths)?),
         Order::Changes(since) => serde_json::to_value(files::changes(&held.root, since)?),
         Order::Clear => serde_json::to_value(files::clear(&held.root)?),
-        Order::Run(params) => serde_json::to_value(run_program(held, host, &params, given.collect())?),
+        Order::Run(params) => serde_json::to_value(run_program(held, host, &params, None, given.collect())?),
+        Order::Call(params, code) => {
+            let code = Some((loader, &code));
+            serde_json::to_value(run_program(held, host, &params, code, given.collect())?)
+        }
     };
     Ok((value.map_err(|e| internal(&e))?, None))
 }
@@ -198,7 +217,8 @@ fn run_program(
     held: &mut Held,
     host: &Host,
     params: &RunParams,
+    code: Option<(&dyn Loader, &Value)>,
     files: Vec<OwnedFd>,
 ) -> Result<ctr_forge_plugin::sandbox::RunOutcome> {
-    run::run(held, params, &files, &mut |line| host.tell(&Told::Line(line)))
+    run::run(held, params, code, &files, &mut |line| host.tell(&Told::Line(line)))
 }

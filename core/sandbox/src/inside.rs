@@ -8,6 +8,7 @@
 //! - `/dev` with the handful of devices that every program expects, and terminals of its own.
 //!   What a script writes there is gone with the program.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -26,8 +27,11 @@ use rustix::mount::{
 };
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::child::{Loader, Method};
 use crate::machine;
+use crate::order::Answer;
 use crate::root::{Root, working_directory};
 use crate::run::number;
 use crate::supervisor::{Filter, install};
@@ -46,6 +50,10 @@ pub(crate) struct Setup<'a> {
     pub(crate) output: &'a OwnedFd,
     /// Where the first process says what became of it; from [`HIGH`] on.
     pub(crate) words: &'a OwnedFd,
+    /// Instead of a program: who loads a plugin's code, and which.
+    pub(crate) code: Option<(&'a dyn Loader, &'a Value)>,
+    /// Where a method's answer goes; from [`HIGH`] on.
+    pub(crate) answer: &'a OwnedFd,
     /// Where the program's calls wait for an answer: the filter's descriptor is sent there.
     pub(crate) calls: Option<(&'a OwnedFd, Filter)>,
 }
@@ -113,6 +121,9 @@ fn watch(setup: &Setup<'_>) -> Result<Word> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| Error::io("cannot bind a program to its sandbox", e))?;
     let cannot = |e| Error::io("cannot arrange the root for a program", e);
+    // While the machine's libraries are to be seen.
+    let load = |(loader, code): (&dyn Loader, &Value)| loader.load(setup.params, code, setup.files);
+    let method = setup.code.map(load).transpose()?;
     match (setup.params.view, setup.mounts) {
         (View::Machine, _) => machine::arrange(setup)?,
         (View::Root, true) => arrange(setup)?,
@@ -127,7 +138,7 @@ fn watch(setup: &Setup<'_>) -> Result<Word> {
     match unsafe { libc::fork() } {
         -1 => Err(cannot(Errno::AGAIN)),
         0 => {
-            let error = execute(setup);
+            let error = execute(setup, method);
             say(setup, &Word::Failed(error));
             exit(127)
         }
@@ -289,11 +300,43 @@ fn raise_loopback() -> Result<(), Errno> {
     }
 }
 
-/// Becomes the program; returns only to say why that failed.
-fn execute(setup: &Setup<'_>) -> Error {
-    match prepare(setup) {
-        Ok((argv, env)) => exec(&setup.params.argv[0], &argv, &env),
-        Err(error) => error,
+/// Becomes the program, or calls the method; returns only to say why that failed.
+fn execute(setup: &Setup<'_>, method: Option<Method>) -> Error {
+    match (prepare(setup), method) {
+        (Ok(_), Some(method)) => call(setup, method),
+        (Ok((argv, env)), None) => exec(&setup.params.argv[0], &argv, &env),
+        (Err(error), _) => error,
+    }
+}
+
+/// Calls the method, leaves its answer, and ends.
+fn call(setup: &Setup<'_>, method: Method) -> Error {
+    // There is no exec that would: the sandbox process's own descriptors are no business of a plugin.
+    let own = [number(setup.answer), number(setup.words)];
+    close_all_but(setup.params.files.keys().copied().chain([0, 1, 2]).chain(own).collect());
+    let answer = match method() {
+        Ok(value) => Answer::Ok(value),
+        Err(error) => Answer::Error(error),
+    };
+    let written = serde_json::to_vec(&answer).map_err(io::Error::other).and_then(|text| {
+        let mut file = File::from(setup.answer.try_clone()?);
+        file.write_all(&text)
+    });
+    match written {
+        Ok(()) => exit(0),
+        Err(error) => Error::io("cannot answer from the root", error),
+    }
+}
+
+fn close_all_but(keep: BTreeSet<i32>) {
+    let mut first = 0;
+    for kept in keep.into_iter().map(i32::cast_unsigned).chain([libc::c_uint::MAX]) {
+        if first < kept {
+            // By number, because musl has no function for it.
+            // SAFETY: nothing of this process uses what it closes: it calls one method and ends.
+            unsafe { libc::syscall(libc::SYS_close_range, first, kept - 1, 0 as libc::c_uint) };
+        }
+        first = kept.saturating_add(1);
     }
 }
 

@@ -44,7 +44,7 @@ mod run;
 mod sandbox;
 mod supervisor;
 
-pub use child::run_child;
+pub use child::{Loader, Method, run_child};
 pub use ladder::{Choice, ParseChoiceError};
 pub use place::{Swept, sweep};
 pub use sandbox::{Ender, Ending, Sandbox, Settings};

@@ -39,6 +39,8 @@ pub(crate) enum Order {
     Changes(u64),
     /// Runs a program.
     Run(RunParams),
+    /// Calls a method of the plugin whose code this is; the last of the files belongs to that.
+    Call(RunParams, Value),
     /// Removes everything.
     Clear,
 }

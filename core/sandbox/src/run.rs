@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,12 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use serde_json::Value;
 
-use crate::child::Held;
+use crate::child::{Held, Loader};
 use crate::inside::{self, Setup, Word};
 use crate::machine;
+use crate::order::Answer;
 use crate::owners::Owners;
 use crate::root::Root;
 use crate::supervisor::{Filter, Supervisor};
@@ -37,14 +39,19 @@ const MAX_LINE: usize = 4096;
 /// Directories that something is mounted on.
 const MOUNT_POINTS: [&str; 3] = ["proc", "sys", "dev"];
 
-/// Runs a program and waits for its end; `line` is told what it prints.
+/// Most bytes of a method's answer.
+const MAX_ANSWER: u64 = 16 << 20;
+
+/// Runs a program, or the method of `params` from this code, and waits for its end; `line` is
+/// told what it prints.
 pub(crate) fn run(
     held: &mut Held,
     params: &RunParams,
+    code: Option<(&dyn Loader, &Value)>,
     files: &[OwnedFd],
     line: &mut dyn FnMut(String) -> Result<()>,
 ) -> Result<RunOutcome> {
-    if params.argv.is_empty() {
+    if params.argv.is_empty() && code.is_none() {
         return Err(Error::usage("no program is named"));
     }
     let stubs = match params.view {
@@ -52,7 +59,7 @@ pub(crate) fn run(
         View::Machine => machine::check(held, params).map(|()| Stubs::none()),
     };
     let stubs = stubs?;
-    let outcome = run_prepared(held, params, files, &stubs, line);
+    let outcome = run_prepared(held, params, code, files, &stubs, line);
     stubs.remove(&held.root);
     outcome
 }
@@ -127,6 +134,7 @@ impl Stubs {
 fn run_prepared(
     held: &mut Held,
     params: &RunParams,
+    code: Option<(&dyn Loader, &Value)>,
     files: &[OwnedFd],
     stubs: &Stubs,
     line: &mut dyn FnMut(String) -> Result<()>,
@@ -137,6 +145,8 @@ fn run_prepared(
     let (output, output_end) = pipe_with(PipeFlags::CLOEXEC).map_err(cannot)?;
     let (words, words_end) = pipe_with(PipeFlags::CLOEXEC).map_err(cannot)?;
     let words_end = rustix::io::fcntl_dupfd_cloexec(words_end, inside::HIGH).map_err(cannot)?;
+    let answer = rustix::fs::memfd_create("answer", rustix::fs::MemfdFlags::CLOEXEC).map_err(cannot)?;
+    let answer_end = rustix::io::fcntl_dupfd_cloexec(&answer, inside::HIGH).map_err(cannot)?;
     let filter = match (held.rung, params.view) {
         // Tools of the machine know that there are places without devices.
         (Rung::Mapped, View::Root) => Some(Filter::Devices),
@@ -154,6 +164,8 @@ fn run_prepared(
         files,
         output: &output_end,
         words: &words_end,
+        code,
+        answer: &answer_end,
         calls: filter.map(|filter| (&calls_end, filter)),
     };
     let first = First::start(&setup, held).map_err(cannot)?;
@@ -169,7 +181,8 @@ fn run_prepared(
     let _ = File::from(words).read_to_end(&mut text);
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let output = String::from_utf8_lossy(&Vec::from(printed.tail)).into_owned();
-    let outcome = RunOutcome { timed_out, output, millis, began: since, ..RunOutcome::default() };
+    let answer = answered(answer)?;
+    let outcome = RunOutcome { answer, timed_out, output, millis, began: since, ..RunOutcome::default() };
     // Where the program could not be begun, both processes say so, the one that knows why first.
     match serde_json::Deserializer::from_slice(&text).into_iter().next().unwrap_or(Ok(Word::Silence)) {
         Ok(Word::Code(code)) => Ok(RunOutcome { code: Some(code), ..outcome }),
@@ -177,6 +190,26 @@ fn run_prepared(
         Ok(Word::Failed(error)) => Err(error),
         _ if timed_out => Ok(outcome),
         _ => Err(Error::new(ErrorKind::ToolFailed, "a program in the root was ended from outside")),
+    }
+}
+
+/// What a method left as its answer, if it got so far.
+fn answered(answer: OwnedFd) -> Result<Option<Value>> {
+    let mut bytes = Vec::new();
+    let mut file = File::from(answer);
+    let read = file.rewind().and_then(|()| file.take(MAX_ANSWER + 1).read_to_end(&mut bytes));
+    read.map_err(|e| Error::io("cannot read what was answered in the root", e))?;
+    match bytes.len() as u64 {
+        0 => Ok(None),
+        length if length > MAX_ANSWER => Err(Error::plugin("what was answered in the root is too long")),
+        _ => {
+            let answer: Answer = serde_json::from_slice(&bytes)
+                .map_err(|e| Error::plugin("what was answered in the root is no JSON").because(&e))?;
+            match answer {
+                Answer::Ok(value) => Ok(Some(value)),
+                Answer::Error(error) => Err(error),
+            }
+        }
     }
 }
 

@@ -185,6 +185,23 @@ impl Sandbox {
         self.order(&Order::Run(params), files, line).and_then(value)
     }
 
+    /// As [`Sandbox::run`], with a method of a plugin instead of a program. `code` and `files` are
+    /// handed to the [`Loader`](crate::Loader) of the sandbox process; the files that `params`
+    /// names come first.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method too.
+    pub fn call(
+        &mut self,
+        params: RunParams,
+        code: Value,
+        files: Vec<OwnedFd>,
+        line: &mut dyn FnMut(String),
+    ) -> Result<RunOutcome> {
+        self.order(&Order::Call(params, code), files, line).and_then(value)
+    }
+
     /// Begins to remove the root. The rest is done when what comes back is dropped, so that
     /// other work can go on meanwhile.
     pub fn begin_to_end(mut self) -> Ending {

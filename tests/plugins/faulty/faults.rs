@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use ctr_forge_plugin::sandbox::RunParams;
 use ctr_forge_plugin::{Error, Host, Result};
 use ctr_forge_rootfs::Hasher;
 use serde_json::{Value, json};
@@ -28,6 +29,11 @@ pub(crate) fn build(fault: &str, stream: File, host: &Host) -> Result<()> {
         "hang" => hang(),
         "connect" => connect(parameter)?,
         "surroundings" => surroundings()?,
+        "in-root" => return in_root("answers", stream, host),
+        "in-root-fails" => return in_root("fails", stream, host),
+        "in-root-panics" => return in_root("panics", stream, host),
+        "in-root-aborts" => return in_root("aborts", stream, host),
+        "in-root-hangs" => return in_root("hangs", stream, host),
         _ => {
             crash(fault);
             tell(fault, host)?;
@@ -36,6 +42,38 @@ pub(crate) fn build(fault: &str, stream: File, host: &Host) -> Result<()> {
         }
     }
     write(stream, &streams::good(&content))
+}
+
+/// Has the plugin's own method called in a root, which then is the result.
+fn in_root(name: &str, stream: File, host: &Host) -> Result<()> {
+    let rootfs = host.rootfs("")?;
+    let run = RunParams { timeout: Some(2), ..RunParams::default() };
+    let (answer, _) = rootfs.run_inside("faulty", name, json!({ "content": "by the plugin" }), &run)?;
+    assert_eq!(answer, json!({ "root": ["dev", "made", "proc", "sys"] }));
+    rootfs.export(&stream).map(drop)
+}
+
+/// That method.
+pub(crate) fn inside(name: &str, params: Value, host: &Host) -> Result<Value> {
+    match name {
+        "answers" => {
+            host.info("told from the root");
+            assert!(host.temp_file().is_err(), "there is no service");
+            fs::write("/made", params["content"].as_str().unwrap()).unwrap();
+            let mut names: Vec<_> = fs::read_dir("/")
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            Ok(json!({ "root": names }))
+        }
+        "panics" => panic!("the root is falling"),
+        "aborts" => std::process::abort(),
+        "hangs" => loop {
+            std::thread::park();
+        },
+        _ => Err(Error::usage("it fails in the root")),
+    }
 }
 
 fn write(mut stream: File, bytes: &[u8]) -> Result<()> {

@@ -47,6 +47,10 @@ impl Source for Faulty {
         faults::build(fault(&request.options), stream, host)?;
         Ok(SourceReport::default())
     }
+
+    fn inside(&self, name: &str, params: Value, host: &Host) -> Result<Value> {
+        faults::inside(name, params, host)
+    }
 }
 
 fn fault(options: &Options) -> &str {

@@ -99,7 +99,7 @@ impl<'a> Services<'a> {
             forge,
             downloads: fetch::Downloads::new(Arc::clone(&happened)),
             kept: kept::Kept::new(plugin),
-            roots: rootfs::Roots::new(Arc::clone(&happened)),
+            roots: rootfs::Roots::new(plugin, Arc::clone(&happened)),
             ledger: Ledger::default(),
             happened,
         })

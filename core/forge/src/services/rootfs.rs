@@ -17,7 +17,9 @@ use ctr_forge_sandbox::{Choice, Ender, Ending, Sandbox};
 use serde_json::Value;
 
 use super::{Answer, Reply, decode, encode};
+use crate::discovery::Plugin;
 use crate::ops::settings;
+use crate::worker::Inside;
 use crate::{Attachments, Forge};
 
 /// Roots that a job can have at once.
@@ -35,6 +37,8 @@ pub(super) struct Roots {
     calls: Vec<(u32, JoinHandle<()>)>,
     next: u32,
     outbox: Arc<Outbox>,
+    /// Whose roots they are.
+    plugin: Plugin,
 }
 
 /// A root and its sandbox.
@@ -71,9 +75,10 @@ type Work = Box<dyn FnOnce(&mut Sandbox, &mut dyn FnMut(String)) -> Result<Answe
 
 impl Roots {
     /// None yet; `happened` is written to when something has.
-    pub(super) fn new(happened: Arc<OwnedFd>) -> Self {
+    pub(super) fn new(plugin: &Plugin, happened: Arc<OwnedFd>) -> Self {
         let outbox = Arc::new(Outbox { said: Mutex::default(), happened });
-        Self { choice: Choice::Auto, roots: BTreeMap::new(), calls: Vec::new(), next: 1, outbox }
+        let plugin = plugin.clone();
+        Self { choice: Choice::Auto, roots: BTreeMap::new(), calls: Vec::new(), next: 1, outbox, plugin }
     }
 
     /// Makes a root.
@@ -105,7 +110,7 @@ impl Roots {
         if self.calls.len() >= MAX_CALLS {
             return Err(Error::usage("too many calls for roots are under way"));
         }
-        let (root, work) = work(method, params, files)?;
+        let (root, work) = work(&self.plugin, method, params, files)?;
         let held = self.roots.get(&root).ok_or_else(|| Error::usage("there is no such root"))?;
         let (sandbox, outbox) = (Arc::clone(&held.sandbox), Arc::clone(&self.outbox));
         let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
@@ -181,7 +186,7 @@ impl Drop for Roots {
 }
 
 /// Which root a call is for, and what it does.
-fn work(method: &str, params: Value, mut files: Vec<OwnedFd>) -> Result<(u32, Work)> {
+fn work(plugin: &Plugin, method: &str, params: Value, mut files: Vec<OwnedFd>) -> Result<(u32, Work)> {
     let mut tar = |params: Value| -> Result<(RootfsTar, OwnedFd)> {
         let params: RootfsTar = decode(method, params)?;
         match files.pop() {
@@ -218,7 +223,19 @@ fn work(method: &str, params: Value, mut files: Vec<OwnedFd>) -> Result<(u32, Wo
         _ => {
             let params: RunParams = decode(method, params)?;
             let root = params.root;
-            (root, Box::new(move |sandbox, line| encode(sandbox.run(params, files, line)?, none())))
+            match params.inside {
+                None => {
+                    (root, Box::new(move |sandbox, line| encode(sandbox.run(params, files, line)?, none())))
+                }
+                Some(_) => {
+                    let (code, file) = Inside::of(plugin)?;
+                    files.extend(file);
+                    let call = move |sandbox: &mut Sandbox, line: &mut dyn FnMut(String)| {
+                        encode(sandbox.call(params, code, files, line)?, none())
+                    };
+                    (root, Box::new(call))
+                }
+            }
         }
     })
 }

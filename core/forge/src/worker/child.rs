@@ -48,7 +48,7 @@ fn work(bundled: &[Bundled]) -> Result<()> {
         answer(&socket, Ok(started))?;
         return Err(execute(socket, code, &start));
     }
-    match load(&start, code, bundled) {
+    match load(start.code, &start.name, &start.manifest, code.as_ref(), bundled) {
         Ok(table) => {
             answer(&socket, Ok(started))?;
             // SAFETY: the table is that of a library that is never unloaded, or of this binary.
@@ -122,10 +122,17 @@ fn execute(socket: OwnedFd, file: Option<OwnedFd>, start: &Start) -> Error {
     Error::io(format!("cannot run the plugin \"{}\"", start.name), error)
 }
 
-fn load(start: &Start, file: Option<OwnedFd>, bundled: &[Bundled]) -> Result<*const PluginTable> {
-    let table = match start.code {
+/// Loads a plugin whose manifest is known.
+pub(super) fn load(
+    code: CodeKind,
+    name: &str,
+    manifest: &str,
+    file: Option<&OwnedFd>,
+    bundled: &[Bundled],
+) -> Result<*const PluginTable> {
+    let table = match code {
         CodeKind::Bundled => {
-            let matches = |table: &*const PluginTable| manifest_of(*table) == Some(start.manifest.as_bytes());
+            let matches = |table: &*const PluginTable| manifest_of(*table) == Some(manifest.as_bytes());
             let mut tables = bundled.iter().map(|bundled| (bundled.entry)());
             tables
                 .find(matches)
@@ -133,11 +140,11 @@ fn load(start: &Start, file: Option<OwnedFd>, bundled: &[Bundled]) -> Result<*co
         }
         _ => {
             let file = file.ok_or_else(|| Error::new(ErrorKind::Internal, "no library came with START"))?;
-            load_library(&file, &start.name)?
+            load_library(file, name)?
         }
     };
     match manifest_of(table) {
-        Some(manifest) if manifest == start.manifest.as_bytes() => Ok(table),
+        Some(found) if found == manifest.as_bytes() => Ok(table),
         _ => {
             Err(Error::plugin("the manifest in its code is not the one in its note")
                 .hint("Rebuild the plugin."))

@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `child` | the worker's own side: isolate, load, serve |
+//! | `inside` | instead of a worker: a plugin in the root of a build |
 //! | `process` | start it, watch it end, leave nothing behind |
 //! | `job` | calls, answers, events, services, cancellation |
 //! | `capture` | what it prints |
@@ -18,12 +19,15 @@
 
 mod capture;
 mod child;
+mod inside;
 mod job;
 mod process;
 
 use serde::{Deserialize, Serialize};
 
 pub use child::run as run_child;
+pub(crate) use inside::Inside;
+pub use inside::PluginLoader;
 pub(crate) use job::clean;
 pub use job::{Fault, Job, Trace};
 

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(ctr_forge_sandbox::ARGUMENT) {
-        return ctr_forge_sandbox::run_child();
+        return ctr_forge_sandbox::run_child(&support::NoPlugins);
     }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();

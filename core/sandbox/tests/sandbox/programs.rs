@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use ctr_forge_plugin::FileRef;
+use ctr_forge_plugin::message::InsideRequest;
 use ctr_forge_plugin::sandbox::{Cover, RunParams, Rung};
+use ctr_forge_plugin::{FileRef, Role};
 use ctr_forge_rootfs::Kind;
 
 use crate::support::{World, device, shell, temporary};
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("nothing_outlives_its_program", nothing_outlives_its_program),
     ("outcomes_are_told", outcomes_are_told),
     ("covers_are_seen_by_the_program_alone", covers_are_seen_by_the_program_alone),
+    ("a_plugins_method_is_called_in_the_root", a_plugins_method_is_called_in_the_root),
     ("descriptors_are_where_they_are_expected", descriptors_are_where_they_are_expected),
     ("links_do_not_lead_out", links_do_not_lead_out),
     ("nothing_is_left", nothing_is_left),
@@ -119,6 +121,28 @@ fn covers_are_seen_by_the_program_alone(rung: Rung) {
     let outcome = world.run_with(RunParams { covers, ..shell(script) });
     assert_eq!(outcome.output, "covered\n101\nnone\nstays\n");
     assert_eq!(world.sh("cat sbin/there; ls sbin"), "old\nthere\n");
+}
+
+fn a_plugins_method_is_called_in_the_root(rung: Rung) {
+    let mut world = World::new(rung);
+    let mut call = |name: &str| {
+        let inside = InsideRequest {
+            role: Role::Source,
+            component: "x".into(),
+            name: name.into(),
+            params: serde_json::Value::Null,
+        };
+        let params = RunParams { inside: Some(inside), ..RunParams::default() };
+        world.sandbox().call(params, "text".into(), Vec::new(), &mut |_| ())
+    };
+    let outcome = call("write").unwrap();
+    assert_eq!(outcome.answer, Some(serde_json::json!({ "wrote": "text", "uid": 0 })));
+    assert_eq!((outcome.code, outcome.output.as_str()), (Some(0), "writing\n"));
+    assert!(call("other").unwrap_err().to_string().contains("no other"));
+    let outcome = call("abort").unwrap();
+    assert_eq!((outcome.answer, outcome.signal), (None, Some(6)));
+    let (entry, content) = &world.export()["etc/from-inside"];
+    assert_eq!((entry.uid, entry.gid, &content[..]), (7, 8, &b"text"[..]));
 }
 
 fn descriptors_are_where_they_are_expected(rung: Rung) {
