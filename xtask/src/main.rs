@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `test` | sets up what the tests need, runs all of them, counts what was skipped and why |
 //! | `setup` | the set-up alone |
+//! | `matrix` | real packages of Debian: suites, architectures, sandboxes, engines |
 //! | `demo` | README's first command: a root filesystem and a program become an image |
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to whoever runs it")]
 
 mod demo;
+mod matrix;
 mod setup;
 mod test;
 
@@ -21,8 +23,9 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["test", ref rest @ ..] => test::run(rest),
         ["setup"] => setup::run(),
+        ["matrix"] => matrix::run(),
         ["demo"] => demo::run(),
-        _ => Err("usage: cargo xtask test|setup|demo".into()),
+        _ => Err("usage: cargo xtask test|setup|matrix|demo".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,10 +31,11 @@ const TOOLS: &[(&str, &str)] = &[
     ("pigz", "pigz"),
     ("musl-gcc", "musl-tools"),
     ("mmdebstrap", "mmdebstrap"),
+    ("debootstrap", "debootstrap"),
 ];
 
 pub(crate) fn run() -> Result<(), String> {
-    install_tools()?;
+    install(TOOLS)?;
     add_musl();
     Ok(())
 }
@@ -51,9 +52,10 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn install_tools() -> Result<(), String> {
+/// Installs the packages of those programs that are not there.
+pub(crate) fn install(tools: &[(&str, &str)]) -> Result<(), String> {
     let missing: Vec<_> =
-        TOOLS.iter().filter(|(tool, _)| !on_path(tool)).map(|(_, package)| *package).collect();
+        tools.iter().filter(|(tool, _)| !on_path(tool)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -39,9 +39,23 @@ impl<'a> Archives<'a> {
         })
     }
 
+    /// Takes note of the first `count` packages without looking into them. To be called before
+    /// [`Archives::iter_from`], with the same number.
+    pub(crate) fn pass(&self, count: usize) -> Result<()> {
+        self.lock.packages.iter().take(count).try_for_each(|package| match package.index {
+            Some(_) => self.download().map(drop),
+            None => self.local(package).map(drop),
+        })
+    }
+
     /// The files in the order of the lock. May be called once.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Result<Archive>> {
-        self.lock.packages.iter().enumerate().map(|(index, package)| {
+        self.iter_from(0)
+    }
+
+    /// As [`Archives::iter`], from this package on.
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = Result<Archive>> {
+        self.lock.packages.iter().enumerate().skip(first).map(|(index, package)| {
             let (file, plain) = match package.index {
                 Some(_) => (self.download()?, self.plain(index, package)?),
                 None => (self.local(package)?, Plain::Unknown),

@@ -5,68 +5,86 @@
 //! then is kept, as a tar stream. The next build takes it in and goes on from there, and ends
 //! in the same bytes as one from nothing, which stops at the same point in the same state.
 
-use std::io::{Seek, Write};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 
-use ctr_forge_plugin::{Result, Script};
+use ctr_forge_plugin::{Error, Result, Script};
 use serde::{Deserialize, Serialize};
 
-use super::{Build, Task, cannot_install, nowhere, read};
-use crate::install::Archive;
+use super::{Build, Task};
+use crate::install::Model;
+use crate::lock::LockedPackage;
 
 /// What is known of a kept root beside its files.
 #[derive(Debug, Serialize, Deserialize)]
 struct Known {
     scripts: Vec<Script>,
+    model: Model,
 }
 
 /// Takes in a root that was kept, if there is one for these packages. Returns how many strata
-/// are in it.
-pub(super) fn load(
-    build: &mut Build<'_, '_>,
-    archives: &mut dyn Iterator<Item = Result<Archive>>,
-) -> Result<u32> {
+/// are in it, and how many packages.
+pub(super) fn load(build: &mut Build<'_, '_>) -> Result<(u32, usize)> {
     let task = build.task;
-    let Some(name) = name(task) else { return Ok(0) };
-    let (Some(tar), Some(known)) = (task.host.kept(&name)?, task.host.kept(format!("{name} scripts"))?)
-    else {
-        return Ok(0);
-    };
-    let Ok(known) = serde_json::from_reader::<_, Known>(known) else { return Ok(0) };
-    task.host.phase("Taking in packages that were configured before");
-    build.rootfs.apply(tar)?;
+    let Some((tar, known)) = find(task)? else { return Ok((0, 0)) };
+    let count = base_packages(task).count();
+    if !build.install.recall(known.model) {
+        return Ok((0, 0));
+    }
     build.scripts = known.scripts;
-    // What they ship has to be known to the packages that follow.
-    build.install.divert(&read(build.rootfs, "/var/lib/dpkg/diversions")?);
-    let count = task.lock.packages.iter().filter(|package| package.stratum < task.lock.base).count();
-    let unpacked = build.install.unpack(archives.take(count), |step| task.archives.done(step));
-    unpacked.map_err(cannot_install)?;
-    build.install.is_known();
-    build.install.redirect(nowhere());
-    Ok(task.lock.base)
+    task.host.phase("Taking in packages that were configured before");
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| build.rootfs.apply(tar));
+        // They still have the digests that the lock says.
+        let passed = task.archives.pass(count);
+        let taken = taken.join().map_err(|_| Error::plugin("a thread that fills the root panicked"))?;
+        passed.and(taken)
+    })?;
+    Ok((task.lock.base, count))
+}
+
+/// The root that was kept and what is known of it, if both are there and whole.
+fn find(task: &Task<'_>) -> Result<Option<(File, Known)>> {
+    let Some(name) = name(task) else { return Ok(None) };
+    let Some(mut known) = task.host.kept(format!("{name} known"))? else { return Ok(None) };
+    let mut text = Vec::new();
+    let read = known.read_to_end(&mut text);
+    let known = read.ok().and_then(|_| serde_json::from_slice::<Known>(&text).ok());
+    let is_of_these = |known: &Known| {
+        let wanted = base_packages(task).map(|package| [&*package.name, &*package.version, &*package.arch]);
+        known.model.packages().eq(wanted)
+    };
+    let Some(known) = known.filter(is_of_these) else { return Ok(None) };
+    Ok(task.host.kept(&name)?.map(|tar| (tar, known)))
 }
 
 /// Keeps the root as it is.
 pub(super) fn keep(build: &Build<'_, '_>) -> Result<()> {
     let task = build.task;
-    let Some(name) = name(task) else { return Ok(()) };
-    let (Some((tar, file)), Some((scripts, mut known))) = (task.host.draft()?, task.host.draft()?) else {
+    let (Some(name), Some(model)) = (name(task), build.install.model()) else { return Ok(()) };
+    let (Some((tar, file)), Some((beside, mut known))) = (task.host.draft()?, task.host.draft()?) else {
         return Ok(());
     };
     task.host.phase("Keeping configured packages for later builds");
     build.rootfs.export(&file)?;
-    let text = serde_json::to_vec(&Known { scripts: build.scripts.clone() }).unwrap_or_default();
+    let text = serde_json::to_vec(&Known { scripts: build.scripts.clone(), model }).unwrap_or_default();
     // A full disk is no reason to fail.
     if known.write_all(&text).is_ok() && known.rewind().is_ok() {
-        task.host.keep(scripts, format!("{name} scripts"))?;
+        task.host.keep(beside, format!("{name} known"))?;
         task.host.keep(tar, name)?;
     }
     Ok(())
 }
 
+/// The packages of the variant's strata, which come first.
+fn base_packages<'a>(task: &Task<'a>) -> impl Iterator<Item = &'a LockedPackage> {
+    let base = task.lock.base;
+    task.lock.packages.iter().filter(move |package| package.stratum < base)
+}
+
 /// All that the variant's strata depend on. `None` where there are none.
 fn name(task: &Task<'_>) -> Option<String> {
-    let lock = task.lock;
-    let packages: Vec<_> = lock.packages.iter().filter(|package| package.stratum < lock.base).collect();
+    let packages: Vec<_> = base_packages(task).collect();
     if packages.is_empty() {
         return None;
     }

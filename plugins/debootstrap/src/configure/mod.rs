@@ -72,8 +72,8 @@ pub(crate) fn configure(task: &Task<'_>, stream: &File) -> Result<Configured> {
     let rootfs = task.host.rootfs(task.arch)?;
     let mut build =
         Build { task, rootfs: &rootfs, install: Install::new(nowhere(), task.settings), scripts: Vec::new() };
-    let mut archives = task.archives.iter();
-    let base = base::load(&mut build, &mut archives)?;
+    let (base, count) = base::load(&mut build)?;
+    let mut archives = task.archives.iter_from(count);
     for (stratum, packages) in strata(task.lock) {
         if stratum < base {
             continue;

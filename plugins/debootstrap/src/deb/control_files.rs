@@ -50,6 +50,11 @@ impl Control {
         self.0.iter().map(|(name, file)| (name.as_str(), file))
     }
 
+    /// Of files that were read before.
+    pub(crate) fn from_files(files: BTreeMap<String, ControlFile>) -> Self {
+        Self(files)
+    }
+
     /// Reads the tar archive `member` of `deb`.
     pub(super) fn read(tar: impl Read, deb: &str, member: &str) -> Result<Self, DebError> {
         let failed = |source| DebError::Tar { deb: deb.to_owned(), member: member.to_owned(), source };

@@ -12,6 +12,7 @@
 //! | `unpack`, `links` | one package's files into the stream |
 //! | `diversions` | files that go to other names |
 //! | `replaces` | which package may take over whose files, and the order that needs |
+//! | `model` | what is known of a root, kept for a later build |
 //! | `record` | what is kept of a package for the database |
 //! | `database`, `status`, `conffiles`, `triggers` | `/var/lib/dpkg` |
 //!
@@ -26,6 +27,7 @@ mod database;
 mod diversions;
 mod error;
 mod links;
+mod model;
 mod record;
 mod replaces;
 mod root;
@@ -43,6 +45,7 @@ use ctr_forge_rootfs::{Exclude, Writer};
 use serde::{Deserialize, Serialize};
 
 pub use error::InstallError;
+pub(crate) use model::Model;
 pub use replaces::order;
 
 use self::ahead::Ahead;
@@ -240,9 +243,19 @@ impl<'a, W: Write> Install<'a, W> {
         Ok(())
     }
 
-    /// What was unpacked since the last time is in the root's database already.
-    pub fn is_known(&mut self) {
-        self.known = self.records.len();
+    /// What is known of the root and its packages, if it can be kept. All of them must be in the
+    /// database.
+    pub(crate) fn model(&self) -> Option<Model> {
+        Model::of(&self.unpack.root, self.unpack.names, &self.records)
+    }
+
+    /// Goes on in a root of which this is known. Returns whether that is of any use.
+    pub(crate) fn recall(&mut self, model: Model) -> bool {
+        let Some((root, names, records)) = model.into_parts(self.settings) else { return false };
+        self.unpack.recall(root, names);
+        self.known = records.len();
+        self.records = records;
+        true
     }
 
     /// Writes into the database what was unpacked since the last time. `status` is the file of

@@ -101,6 +101,11 @@ impl Root {
         Self(HashMap::from([(RootPath::root(), Node::Directory(root))]))
     }
 
+    /// All that is known, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&RootPath, &Node)> {
+        self.0.iter()
+    }
+
     pub(super) fn get(&self, path: &RootPath) -> Option<&Node> {
         self.0.get(path)
     }

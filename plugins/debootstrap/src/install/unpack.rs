@@ -41,7 +41,7 @@ pub(super) struct Unpack<'a, W: Write> {
     /// Links into `/usr` that the build makes, unless a package has them.
     merged: Vec<RootPath>,
     /// Memory that names take.
-    names: usize,
+    pub(super) names: usize,
     /// Files of packages that are installed already which go to other names (`dpkg-divert(1)`).
     pub(super) diversions: Diversions,
     /// Files that were taken from packages that are installed already: from which, and which.
@@ -104,6 +104,12 @@ impl<'a, W: Write> Unpack<'a, W> {
     /// What follows goes to `sink`; returns the one that was used until now.
     pub(super) fn redirect(&mut self, sink: Writer<W>) -> Writer<W> {
         std::mem::replace(&mut self.sink, sink)
+    }
+
+    /// What is in a root whose links are made.
+    pub(super) fn recall(&mut self, root: Root, names: usize) {
+        (self.root, self.names) = (root, names);
+        self.merged.clear();
     }
 
     pub(super) fn into_sink(self) -> Writer<W> {
