@@ -13,8 +13,8 @@ use std::time::Instant;
 use crate::{cargo, setup, workspace};
 
 const SUITES: &[&str] = &["bookworm", "trixie"];
-/// OCI's names. `386` runs on the machine itself, `arm64` under emulation.
-const ARCHITECTURES: &[&str] = &["amd64", "386", "arm64"];
+/// OCI's names. One of them runs under emulation.
+const ARCHITECTURES: &[&str] = &["amd64", "arm64"];
 const SANDBOXES: &[&str] = &["mapped", "single", "chroot"];
 /// What a tool makes of a set: it knows no essential one, or takes long under emulation.
 const TOOLS: &[(&str, &str)] = &[("mmdebstrap", "apt"), ("debootstrap", "minbase")];

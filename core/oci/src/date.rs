@@ -23,6 +23,53 @@ pub fn rfc3339(seconds: i64) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }
 
+/// Seconds since 1970 of a date in RFC 3339, without its fractions; `None` if it is none, or
+/// outside of the years 1 to 9999.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let number = |text: &str| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        if digits { text.parse::<i64>().ok() } else { None }
+    };
+    let [year, month, day] = fields(day, '-')?.map(number);
+    let (year, month, day) = (year?, month?, day?);
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (time, rest) = rest.split_at_checked(8)?;
+    let [hour, minute, second] = fields(time, ':')?.map(number);
+    let (hour, minute, second) = (hour?, minute?, second?);
+    let rest = match rest.strip_prefix('.') {
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let offset = match rest {
+        "Z" | "z" => 0,
+        _ => {
+            let sign = if rest.starts_with('-') { -1 } else { 1 };
+            let (hours, minutes) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
+            sign * (number(hours)? * 3600 + number(minutes)? * 60)
+        }
+    };
+    let seconds = (days(year, month, day) * 24 + hour) * 3600 + minute * 60 + second.min(59);
+    // What is no day of the calendar comes out as another one.
+    let is_real =
+        civil(days(year, month, day)) == (year, month, day) && hour < 24 && minute < 60 && second <= 60;
+    Some(seconds - offset).filter(|seconds| is_real && (FIRST..=LAST).contains(seconds))
+}
+
+fn fields(text: &str, separator: char) -> Option<[&str; 3]> {
+    let mut fields = text.split(separator);
+    let three = [fields.next()?, fields.next()?, fields.next()?];
+    fields.next().is_none().then_some(three)
+}
+
+/// The inverse of [`civil`].
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (cycle, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    cycle * DAYS_PER_400_YEARS + year * 365 + year / 4 - year / 100 + day_of_year - DAYS_BEFORE_1970
+}
+
 /// Year, month and day of a day counted from 1970-01-01, not before the year 1.
 fn civil(day: i64) -> (i64, i64, i64) {
     // Years that begin in March have the leap day, if any, as their last day;
@@ -49,6 +96,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn dates_of_others_are_read() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2023-11-14T22:13:20.123456789Z", Some(1_700_000_000)),
+            ("2023-11-15T00:13:20+02:00", Some(1_700_000_000)),
+            ("2023-11-14T17:43:20-04:30", Some(1_700_000_000)),
+            ("2023-02-29T00:00:00Z", None),
+            ("2023-11-14", None),
+            ("yesterday", None),
+            ("2023-11-14T25:00:00Z", None),
+        ] {
+            assert_eq!(parse_rfc3339(text), seconds, "{text}");
+        }
+    }
 
     #[test]
     fn known_dates() {
@@ -78,6 +141,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(seconds in FIRST..=LAST) {
+            prop_assert_eq!(parse_rfc3339(&rfc3339(seconds).unwrap()), Some(seconds));
+        }
+
+        #[test]
+        fn no_text_breaks_it(text in ".{0,30}") {
+            let _ = parse_rfc3339(&text);
+        }
+
         /// Counting days month by month, as the calendar's rules have it, leads back to the same day.
         #[test]
         fn agrees_with_the_calendar_rules(day in FIRST / SECONDS_PER_DAY..=LAST / SECONDS_PER_DAY) {

@@ -26,7 +26,7 @@ mod layer;
 pub mod layout;
 mod manifest;
 
-pub use date::rfc3339;
+pub use date::{parse_rfc3339, rfc3339};
 pub use image::{Document, Image};
 pub use index::{Index, MAX_INDEX};
 pub use layer::{Layer, progress};

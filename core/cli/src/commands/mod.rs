@@ -2,6 +2,7 @@
 
 pub(crate) mod clean;
 pub(crate) mod completions;
+pub(crate) mod inspect;
 pub(crate) mod output;
 pub(crate) mod plugin;
 pub(crate) mod plugin_info;
@@ -9,3 +10,4 @@ pub(crate) mod plugin_list;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
 pub(crate) mod source;
+pub(crate) mod squash;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
-use ctr_forge_core::ops::{self, OutputRequest};
-use ctr_forge_plugin::{Error, Result, Role};
+use ctr_forge_core::ops::{self, OutputRequest, Published};
+use ctr_forge_plugin::{Error, LayerForm, Result, Role};
 use serde_json::json;
 
 use crate::cli::Session;
@@ -34,6 +34,7 @@ pub(crate) fn arguments() -> Vec<Arg> {
             .long("preserve")
             .action(ArgAction::SetTrue)
             .help("Keep owners, modes, times and extended attributes of folders"),
+        compression(),
     ];
     let image = [
         ("tag", Some('t'), "NAME[:TAG]", true, "Name of the image; may be given again"),
@@ -89,11 +90,17 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         inputs: matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned().collect(),
         image: image_words(matches),
         preserve: matches.get_flag("preserve"),
+        compression: compression_of(matches),
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;
+    tell(session, &published)
+}
+
+/// Says what was made, and how to use it.
+pub(crate) fn tell(session: &Session, published: &Published) -> Result<ExitCode> {
     session.forge.reporter.finish();
-    if session.json && request.target.as_os_str() != "-" {
+    if session.json && published.target.as_os_str() != "-" {
         let result = json!({ "path": published.target, "id": published.report.id });
         terminal::print(&format!("{result}\n"))?;
     } else if session.verbosity >= Verbosity::Normal && !session.json {
@@ -102,6 +109,22 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `--compression`, of all that packs layers.
+pub(crate) fn compression() -> Arg {
+    Arg::new("compression")
+        .long("compression")
+        .value_name("FORM")
+        .value_parser(FORMS.map(ops::form_name))
+        .help("How layers are compressed; not every format and reader takes each")
+}
+
+const FORMS: [LayerForm; 3] = [LayerForm::Gzip, LayerForm::Zstd, LayerForm::Tar];
+
+pub(crate) fn compression_of(matches: &ArgMatches) -> Option<LayerForm> {
+    let word = matches.get_one::<String>("compression")?;
+    FORMS.into_iter().find(|&form| ops::form_name(form) == word)
 }
 
 fn image_words(matches: &ArgMatches) -> ImageWords {

@@ -54,6 +54,7 @@ fn package(subject: &Subject<'_>) -> Result<(Digest, Trace), Error> {
             ..ImageWords::default()
         },
         preserve: false,
+        compression: None,
         target: target.clone(),
     };
     let (_, trace) = ops::output_traced(subject.forge, subject.plugin, &asked, Some(subject.limits.call))?;

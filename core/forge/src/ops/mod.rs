@@ -1,8 +1,10 @@
 //! One operation per command: the whole flow from request to result.
 
 mod clean;
+mod inspect;
 mod output;
 mod source;
+mod squash;
 
 use std::error::Error as StdError;
 use std::fs::{File, OpenOptions};
@@ -18,10 +20,12 @@ use serde_json::Value;
 
 pub(crate) use clean::settings;
 pub use clean::{Cleaned, clean};
+pub use inspect::{Inspected, InspectedLayer, inspect};
 pub(crate) use output::output_traced;
-pub use output::{OutputRequest, Published, output};
+pub use output::{OutputRequest, Published, form_name, output};
 pub(crate) use source::source_digest;
 pub use source::{Report, Sink, SourceRequest, source};
+pub use squash::{SquashRequest, squash, squash_rootfs};
 
 use crate::discovery::Plugin;
 use crate::worker::Fault;

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use ctr_forge_plugin::message::method;
 use ctr_forge_plugin::{
-    Component, Destination, Error, LayerForm, LayerRef, OutputReport, PackageTarget, Result, Role, Writes,
+    Component, Destination, Error, ImageConfig, LayerForm, LayerRef, OutputReport, PackageTarget, Result,
+    Role, Writes,
 };
 use ctr_forge_rootfs::{
     Attributes, Compression, Decoder, Duplicates, Layer, LayerError, LayerOptions, Reader, TOUCHED, Tree,
@@ -47,6 +48,8 @@ pub struct OutputRequest {
     pub image: ImageWords,
     /// Keep owners, modes, times and extended attributes of folders.
     pub preserve: bool,
+    /// The form of the layers, where it is not the component's first.
+    pub compression: Option<LayerForm>,
     /// Where the result goes; `-` is standard output, for an output that writes one file.
     pub target: PathBuf,
 }
@@ -61,11 +64,11 @@ pub struct Published {
 }
 
 /// A finished layer in a temporary file.
-struct Finished {
+pub(super) struct Finished {
     layer: Layer,
     file: File,
     form: LayerForm,
-    newest: i64,
+    pub(super) newest: i64,
 }
 
 /// Makes an image with `plugin`.
@@ -90,25 +93,51 @@ pub(crate) fn output_traced(
     // Before the long work: words that are wrong, a place that cannot be written.
     asked.image.check(0)?;
     let place = Place::new(forge, component, &asked.target)?;
-    let layers = asked.inputs.iter().map(|input| make_layer(forge, component, asked, input, &place));
-    let layers = layers.collect::<Result<Vec<_>>>()?;
+    let mut layers = Vec::new();
+    for input in &asked.inputs {
+        let name = title(input);
+        forge.reporter.phase(&format!("Reading {name}"));
+        let tree = read_input(forge, asked, input, &name)?;
+        layers.push(make_layer(forge, component, asked.compression, tree, &name, &place)?);
+    }
     let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
     let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
+    let options = &asked.options;
+    package(forge, plugin, component, Packed { image, layers, options, place }, limit)
+        .map(|(report, trace)| (Published { report, target: asked.target.clone() }, trace))
+}
 
+/// What an image is made of, ready for its plugin.
+pub(super) struct Packed<'a> {
+    pub(super) image: ImageConfig,
+    pub(super) layers: Vec<Finished>,
+    pub(super) options: &'a Options,
+    pub(super) place: Place,
+}
+
+/// Has the plugin write the image, and publishes it.
+pub(super) fn package(
+    forge: &Forge,
+    plugin: &Plugin,
+    component: &Component,
+    packed: Packed<'_>,
+    limit: Option<Duration>,
+) -> Result<(OutputReport, Trace)> {
+    let Packed { image, layers, options, place } = packed;
     let mut files = Attachments::new();
     let arch =
         image.variant.as_ref().map_or(image.arch.clone(), |variant| format!("{}/{variant}", image.arch));
     let layers = layers.into_iter().map(|layer| layer.attach(&mut files)).collect();
     let target = PackageTarget { image, layers, destination: place.attach(forge, &mut files)? };
-    let options = asked.options.to_request(Files::Opened, &mut files)?;
+    let options = options.to_request(Files::Opened, &mut files)?;
     let mut job = Job::start(forge, plugin, component)?;
     job.set_deadline(limit);
-    let message = request(forge, Role::Output, &asked.component, &arch, options, target);
+    let message = request(forge, Role::Output, &component.id, &arch, options, target);
     let report: OutputReport = job.call(method::PACKAGE, message, files)?;
     let trace = job.finish()?;
     forge.cancel.check()?;
     place.publish(&report)?;
-    Ok((Published { report, target: asked.target.clone() }, trace))
+    Ok((report, trace))
 }
 
 impl Finished {
@@ -125,7 +154,7 @@ impl Finished {
 }
 
 /// Where the result is made, until it is published.
-enum Place {
+pub(super) enum Place {
     File(StagedFile),
     Directory(StagedDirectory),
     /// A temporary file that is copied to standard output at the end.
@@ -133,7 +162,7 @@ enum Place {
 }
 
 impl Place {
-    fn new(forge: &Forge, component: &Component, target: &Path) -> Result<Self> {
+    pub(super) fn new(forge: &Forge, component: &Component, target: &Path) -> Result<Self> {
         let stdout = target.as_os_str() == "-";
         match component.writes {
             Writes::Directory if stdout => Err(Error::usage(format!(
@@ -198,29 +227,56 @@ fn check_inputs(asked: &OutputRequest) -> Result<()> {
     refuse_inputs(&asked.target, asked.inputs.iter().chain(asked.options.paths()))
 }
 
-fn layer_form(component: &Component) -> Result<LayerForm> {
-    let first = component.layers.first().copied();
-    first.ok_or_else(|| Error::plugin(format!("output \"{}\" takes no form of layer", component.id)))
+/// The form in which a component gets its layers: the one that is wanted, or the one it likes best.
+fn layer_form(component: &Component, wanted: Option<LayerForm>) -> Result<LayerForm> {
+    let Some(wanted) = wanted else {
+        let first = component.layers.first().copied();
+        return first
+            .ok_or_else(|| Error::plugin(format!("output \"{}\" takes no form of layer", component.id)));
+    };
+    if component.layers.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let known: Vec<_> = component.layers.iter().map(|&form| form_name(form)).collect();
+    Err(Error::usage(format!(
+        "\"{}\" cannot have layers in the form \"{}\"",
+        component.id,
+        form_name(wanted)
+    ))
+    .hint(format!("It takes: {}.", known.join(", ")))
+    .option("compression"))
 }
 
-fn make_layer(
+/// How `--compression` calls a form.
+pub fn form_name(form: LayerForm) -> &'static str {
+    match form {
+        LayerForm::Tar => "none",
+        LayerForm::Gzip => "gzip",
+        LayerForm::Zstd => "zstd",
+    }
+}
+
+fn title(input: &Path) -> String {
+    if input.as_os_str() == "-" { "standard input".into() } else { input.display().to_string() }
+}
+
+/// Packs a tree, which is called `name`.
+pub(super) fn make_layer(
     forge: &Forge,
     component: &Component,
-    asked: &OutputRequest,
-    input: &Path,
+    compression: Option<LayerForm>,
+    mut tree: Tree,
+    name: &str,
     place: &Place,
 ) -> Result<Finished> {
-    let form = layer_form(component)?;
-    let name = if input.as_os_str() == "-" { "standard input".into() } else { input.display().to_string() };
-    forge.reporter.phase(&format!("Reading {name}"));
-    let mut tree = read_input(forge, asked, input, &name)?;
+    let form = layer_form(component, compression)?;
     // Dates that came with the entries are part of them: a tar's, or a folder's where they are kept.
     let newest = possible_date(tree.newest().unwrap_or(0));
     tree.normalise(forge.epoch.unwrap_or(newest)).map_err(|e| because(format!("cannot use {name}"), &e))?;
     for warning in tree.take_warnings() {
         forge.reporter.warning(&format!("{name}: {warning}"), None);
     }
-    check_names(component, &tree, &name)?;
+    check_names(component, &tree, name)?;
     forge.reporter.phase(&format!("Packing {name}"));
     let file = place.layer_file(forge)?;
     let options = LayerOptions {

@@ -17,10 +17,11 @@ use ctr_forge_plugin::{
     BuildTarget, CheckedBy, Component, Duplicates, Error, ErrorKind, PlanTarget, Resolved, Result, Role,
     ScriptOutcome, SourceReport, TrustLink, Vouch,
 };
-use ctr_forge_rootfs::{Digest, Exclude, Hasher, Reader, Tree, Writer};
+use ctr_forge_rootfs::{Digest, Exclude, Reader, Tree, Writer};
 use ctr_forge_sandbox::{Choice, Ending};
 use serde::{Deserialize, Serialize};
 
+use super::inspect::HashWriter;
 use super::{
     Cancellable, CancellableFile, because, empty_tree, joined, possible_date, report_faults, request,
     require_tools, unless_cancelled,
@@ -138,20 +139,6 @@ pub(crate) fn source_digest(
     tree.write_to(&mut writer).map_err(|e| because("cannot read the root filesystem again", &e))?;
     let hashed = writer.finish().map_err(|e| Error::io("cannot read the root filesystem again", e))?;
     Ok((hashed.0.finish(), trace))
-}
-
-#[derive(Default)]
-struct HashWriter(Hasher);
-
-impl Write for HashWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Writes the canonical stream. If that fails, the stream ends inside an entry.
