@@ -24,6 +24,7 @@ mod discovery;
 mod faults;
 mod fixtures;
 mod hostile_input;
+mod images;
 mod reproducible;
 mod scratch;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         "faults",
         "fixtures",
         "hostile_input",
+        "images",
         "reproducible",
         "scratch",
     ];
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         faults::TESTS,
         fixtures::TESTS,
         hostile_input::TESTS,
+        images::TESTS,
         reproducible::TESTS,
         scratch::TESTS,
     ])

@@ -56,3 +56,8 @@ pub fn faulty() -> &'static Path {
 pub fn fixtures(name: &str) -> PathBuf {
     target_directory().join("fixtures").join(name)
 }
+
+/// Where the set-up (`cargo xtask setup`) has built a program of others that no package has.
+pub fn tool(name: &str) -> PathBuf {
+    workspace_directory().join("target/tools").join(name)
+}

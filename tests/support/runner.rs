@@ -28,6 +28,8 @@ pub struct Test {
 pub enum Need {
     /// A program on `PATH`.
     Tool(&'static str),
+    /// A program that the set-up builds: see [`crate::build::tool`].
+    Built(&'static str),
     /// To run as root.
     Root,
     /// To be able to run a program as another, ordinary user (root and `setpriv`).
@@ -47,7 +49,7 @@ pub enum Need {
 impl Need {
     fn describe(self) -> String {
         match self {
-            Need::Tool(tool) => tool.into(),
+            Need::Tool(tool) | Need::Built(tool) => tool.into(),
             Need::Root => "root".into(),
             Need::OtherUser => "another user".into(),
             Need::Musl => "musl target".into(),
@@ -67,6 +69,7 @@ impl Need {
     fn check(self) -> bool {
         match self {
             Need::Tool(tool) => on_path(tool),
+            Need::Built(tool) => crate::build::tool(tool).is_file(),
             Need::Root => rustix::process::geteuid().is_root(),
             Need::OtherUser => {
                 rustix::process::geteuid().is_root()

@@ -36,6 +36,7 @@ const TOOLS: &[(&str, &str)] = &[
 
 pub(crate) fn run() -> Result<(), String> {
     install(TOOLS)?;
+    build_actool()?;
     add_musl();
     Ok(())
 }
@@ -75,6 +76,25 @@ fn on_path(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let more = ["/usr/sbin", "/sbin"].map(Into::into);
     std::env::split_paths(&path).chain(more).any(|directory| directory.join(tool).is_file())
+}
+
+/// The validator of App Container Images, of which Debian has the source alone.
+fn build_actool() -> Result<(), String> {
+    const SOURCE: &str = "/usr/share/gocode/src/github.com/appc/spec/actool";
+    let actool = crate::workspace().join("target/tools/actool");
+    if actool.is_file() || !is_reference_system() {
+        return Ok(());
+    }
+    install(&[("go", "golang-go")])?;
+    if !Path::new(SOURCE).is_dir() {
+        let mut install = Command::new("apt-get");
+        install.args(["-qq", "install", "-y", "--no-install-recommends", "golang-github-appc-spec-dev"]);
+        crate::run(install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))?;
+    }
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&actool).arg("github.com/appc/spec/actool");
+    build.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode");
+    crate::run(build.env("GOCACHE", crate::workspace().join("target/tools/cache")))
 }
 
 /// Rust's standard library for static programs, where rustup can have it.

@@ -42,7 +42,7 @@ fn subcommand(role: Role, component: &Component) -> Command {
     let mut command = Command::new(component.id.clone()).about(component.summary.clone()).args(own);
     command = match role {
         Role::Source => command.args(crate::commands::source::arguments()),
-        Role::Output => command.args(crate::commands::output::arguments()),
+        Role::Output => command.args(crate::commands::output::arguments(component)),
     };
     if let Some(description) = &component.description {
         command = command.long_about(format!("{}\n\n{}", component.summary, description.trim_end()));

@@ -27,6 +27,7 @@ const BUNDLED: &[Bundled] = &[
     Bundled { entry: ctr_forge_source_debootstrap::ctr_forge_plugin },
     Bundled { entry: ctr_forge_source_scratch::ctr_forge_plugin },
     Bundled { entry: ctr_forge_output_oci::ctr_forge_plugin },
+    Bundled { entry: ctr_forge_output_aci::ctr_forge_plugin },
     Bundled { entry: ctr_forge_output_docker::ctr_forge_plugin },
 ];
 /// The plugins linked into this binary.

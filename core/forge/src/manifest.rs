@@ -8,18 +8,24 @@ use semver::{Version, VersionReq};
 /// Long names that ctr-forge itself has for every source or output; a plugin cannot take them.
 fn reserved(role: Role) -> &'static [&'static str] {
     match role {
-        Role::Source => &["arch", "exclude-path", "output", "report", "lock", "dry-run", "offline"],
+        Role::Source => {
+            &["arch", "dry-run", "exclude-path", "lock", "offline", "output", "report", "sandbox"]
+        }
         Role::Output => &[
             "arch",
+            "base",
             "cmd",
             "entrypoint",
             "env",
             "label",
+            "load",
             "output",
+            "plain-http",
             "port",
             "preserve",
             "push",
             "rootfs",
+            "sign-key",
             "stop-signal",
             "tag",
             "user",
@@ -135,7 +141,9 @@ fn check_component(role: Role, component: &Component) -> Result<()> {
     let mut shorts = Vec::new();
     for option in &component.options {
         for name in std::iter::once(&option.name).chain(&option.aliases) {
-            let taken = reserved(role).iter().chain(GLOBAL).any(|other| other == name);
+            // Where there is nothing to choose, the host has no option for it.
+            let compression = (component.layers.len() > 1).then_some(&"compression");
+            let taken = reserved(role).iter().chain(GLOBAL).chain(compression).any(|other| other == name);
             if !is_name(name) || taken || names.contains(&name.as_str()) {
                 return Err(Error::plugin(format!(
                     "option name \"{}\" is malformed, used twice, or ctr-forge's own",

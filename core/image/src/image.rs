@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_rootfs::{Compression, Decoder, Digest, Hasher, MAGIC_LEN};
+use sha2::{Digest as _, Sha512};
 
 use crate::store::{Blob, BlobReader, Document};
 
@@ -71,6 +72,32 @@ pub struct Layer {
     /// Names in the tar begin with this.
     pub(crate) prefix: &'static str,
     pub(crate) blob: Blob,
+}
+
+impl Image {
+    /// By what engines know it: the digest of its configuration; of an ACI, the SHA-512 of its tar
+    /// (appc `spec/types.md`, "Image ID Type").
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn id(&self) -> Result<String> {
+        let [layer] = &self.layers[..] else { return Ok(self.config.digest.to_string()) };
+        if self.format != Format::Aci {
+            return Ok(self.config.digest.to_string());
+        }
+        let mut sha = Sha512::new();
+        let mut raw = layer.raw();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match raw.read(&mut buffer).map_err(|e| Error::io("cannot read the image", e))? {
+                0 => break,
+                count => sha.update(&buffer[..count]),
+            }
+        }
+        let hex: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("sha512-{hex}"))
+    }
 }
 
 impl Layer {

@@ -68,6 +68,7 @@ impl Store {
             let mut decoder = Decoder::new(BufReader::new(file)).map_err(cannot)?;
             io::copy(&mut decoder, &mut plain)
                 .map_err(|e| Error::io(format!("cannot decompress {}", path.display()), e))?;
+            plain.rewind().map_err(cannot)?;
             file = plain;
         }
         let members = members(&mut file).map_err(|e| {

@@ -86,6 +86,9 @@ pub struct Component {
     /// For outputs: the layer forms it takes, the preferred one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerForm>,
+    /// For outputs: whether all inputs become one layer, as the format has but one tree.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub merges: bool,
     /// For outputs: names that begin so mean something else in its layers, so no file can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_prefix: Option<String>,

@@ -83,7 +83,7 @@ fn described(image: &Inspected) -> String {
     line("content", &format!("{} entries, {}", image.entries, size(image.bytes)));
     if let Some(Value::Object(run)) = image.config.get("config").or_else(|| image.config.get("app")) {
         for (key, value) in run.iter().filter(|(_, value)| is_something(value)) {
-            let _ = writeln!(text, "  {:<18} {value}", key.escape_debug());
+            let _ = writeln!(text, "  {:<18} {value}", key.escape_debug().to_string());
         }
     }
     let _ = writeln!(text, "layers");

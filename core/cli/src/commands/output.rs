@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
 use ctr_forge_core::ops::{self, OutputRequest, Published};
-use ctr_forge_plugin::{Error, LayerForm, Result, Role};
+use ctr_forge_plugin::{Component, Error, LayerForm, Result, Role};
 use serde_json::json;
 
 use crate::cli::Session;
@@ -15,7 +15,7 @@ use crate::components;
 use crate::terminal::{self, Verbosity};
 
 /// What every output takes beside its own options.
-pub(crate) fn arguments() -> Vec<Arg> {
+pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
     let mut arguments = vec![
         Arg::new("rootfs")
             .value_name("ROOTFS")
@@ -34,8 +34,10 @@ pub(crate) fn arguments() -> Vec<Arg> {
             .long("preserve")
             .action(ArgAction::SetTrue)
             .help("Keep owners, modes, times and extended attributes of folders"),
-        compression(),
     ];
+    if component.layers.len() > 1 {
+        arguments.push(compression());
+    }
     let image = [
         ("tag", Some('t'), "NAME[:TAG]", true, "Name of the image; may be given again"),
         ("entrypoint", None, "JSON", false, "Program that is always run: '[\"/hello\"]'"),
@@ -90,7 +92,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         inputs: matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned().collect(),
         image: image_words(matches),
         preserve: matches.get_flag("preserve"),
-        compression: compression_of(matches),
+        // Of one with a single form it is an option of its own.
+        compression: if component.layers.len() > 1 { compression_of(matches) } else { None },
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;

@@ -26,7 +26,7 @@ pub struct Inspected {
     /// The digest of its manifest, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The digest of its configuration, by which engines know it.
+    /// By what engines know it: the digest of its configuration; of an ACI, that of its tar.
     pub id: String,
     /// OCI's name of the architecture.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ fn inspect_one(forge: &Forge, image: &Image) -> Result<Inspected> {
         format: image.format.name(),
         names: image.names.clone(),
         digest: image.manifest.as_ref().map(|manifest| manifest.digest.to_string()),
-        id: image.config.digest.to_string(),
+        id: image.id()?,
         arch: image.arch.as_ref().map(|arch| format!("{arch}{variant}")),
         created: image.created.clone(),
         config,

@@ -94,11 +94,24 @@ pub(crate) fn output_traced(
     asked.image.check(0)?;
     let place = Place::new(forge, component, &asked.target)?;
     let mut layers = Vec::new();
+    let mut merged = None;
     for input in &asked.inputs {
         let name = title(input);
         forge.reporter.phase(&format!("Reading {name}"));
-        let tree = read_input(forge, asked, input, &name)?;
+        let tree = match merged.take() {
+            Some(tree) => tree,
+            None => empty_tree(forge, Duplicates::LastWins)?,
+        };
+        let tree = read_input(forge, asked, input, &name, tree)?;
+        if component.merges {
+            merged = Some(tree);
+            continue;
+        }
         layers.push(make_layer(forge, component, asked.compression, tree, &name, &place)?);
+    }
+    if let Some(tree) = merged {
+        let names: Vec<_> = asked.inputs.iter().map(|input| title(input)).collect();
+        layers.push(make_layer(forge, component, asked.compression, tree, &names.join(" and "), &place)?);
     }
     let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
     let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
@@ -318,7 +331,14 @@ fn check_names(component: &Component, tree: &Tree, name: &str) -> Result<()> {
     }
 }
 
-fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) -> Result<Tree> {
+/// Takes an input into `tree`, over what is there.
+fn read_input(
+    forge: &Forge,
+    asked: &OutputRequest,
+    input: &Path,
+    name: &str,
+    mut tree: Tree,
+) -> Result<Tree> {
     let cannot_read = |e: io::Error| {
         let missing = e.kind() == io::ErrorKind::NotFound;
         let error = Error::io(format!("cannot read {name}"), e);
@@ -328,7 +348,6 @@ fn read_input(forge: &Forge, asked: &OutputRequest, input: &Path, name: &str) ->
             error
         }
     };
-    let mut tree = empty_tree(forge, Duplicates::LastWins)?;
     if input.as_os_str() == "-" {
         let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(cannot_read)?;
         read_tar(forge, &mut tree, stdin.into(), name)?;
