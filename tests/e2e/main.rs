@@ -25,6 +25,7 @@ mod faults;
 mod fixtures;
 mod hostile_input;
 mod images;
+mod registries;
 mod reproducible;
 mod scratch;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         "fixtures",
         "hostile_input",
         "images",
+        "registries",
         "reproducible",
         "scratch",
     ];
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         fixtures::TESTS,
         hostile_input::TESTS,
         images::TESTS,
+        registries::TESTS,
         reproducible::TESTS,
         scratch::TESTS,
     ])

@@ -35,6 +35,7 @@ pub mod layout;
 pub mod machine;
 pub mod mirror;
 pub mod openpgp;
+pub mod registry;
 pub mod runner;
 pub mod server;
 pub mod unpacked;

@@ -32,6 +32,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("musl-gcc", "musl-tools"),
     ("mmdebstrap", "mmdebstrap"),
     ("debootstrap", "debootstrap"),
+    ("docker-registry", "docker-registry"),
+    ("htpasswd", "apache2-utils"),
+    ("openssl", "openssl"),
 ];
 
 pub(crate) fn run() -> Result<(), String> {

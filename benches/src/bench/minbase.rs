@@ -23,9 +23,7 @@ pub(super) const BENCH: Bench = Bench {
            serves to itself. ctr-forge runs the scripts in a user namespace with a range of ids; `single` has one \
            id. `cold` is without anything in its cache. `warm` has the packages, and no base that was configured \
            before: each run has another `SOURCE_DATE_EPOCH`, which is part of what such a base depends on. `one \
-           more` adds the package hello to a base that is there, and `in memory` does so with `TMPDIR` in a tmpfs, for \
-           both: an ext4 without a journal, as this machine's, takes long to find an inode where many were freed \
-           in the last minute, and ctr-forge frees them twice as often. The peers keep nothing from run to run.",
+           more` adds the package hello to a base that is there. The peers keep nothing from run to run.",
     tools: &["mmdebstrap", "debootstrap", "apt-get"],
     columns: &[Column::Seconds, Column::Cpu, Column::Time, Column::CpuTime, Column::Result, Column::Peak],
     run,
@@ -35,8 +33,6 @@ pub(super) const BENCH: Bench = Bench {
 const COLD: &str = "cold";
 const WARM: &str = "warm";
 const MORE: &str = "one more";
-const IN_MEMORY: &str = "one more, in memory";
-const MEMORY: &str = "/dev/shm";
 const OURS: &str = "ctr-forge";
 const SINGLE: &str = "ctr-forge, single";
 const THEIRS: &str = "mmdebstrap";
@@ -81,17 +77,6 @@ fn run(work: &Work) -> Result<Vec<Series>> {
         vec![made(work, TAR, warm), made(work, TAR, single), theirs(WARM, ""), made(work, OLD_TAR, old)],
     )?);
     all.extend(in_turns(ROUNDS, vec![ours(MORE, OURS, &["hello"]), theirs(MORE, "--include=hello")])?);
-    let in_memory = |mut command: Command| {
-        command.env("TMPDIR", MEMORY);
-        Ok(command)
-    };
-    let ours = Subject::new(series(IN_MEMORY, OURS), || {
-        forge(work, url, 1_600_000_000, &["hello"]).and_then(in_memory)
-    });
-    let theirs = Subject::new(series(IN_MEMORY, THEIRS), || {
-        mmdebstrap(work, url, "--include=hello").and_then(in_memory)
-    });
-    all.extend(in_turns(ROUNDS, vec![made(work, TAR, ours), made(work, THEIR_TAR, theirs)])?);
     Ok(all)
 }
 
@@ -127,6 +112,5 @@ fn goals(record: &Record) -> Option<Vec<Goal>> {
         at_most_of(record, WARM, SINGLE, THEIRS, 0.5)?,
         at_most_of(record, WARM, OURS, OLD, 0.35)?,
         at_most_of(record, MORE, OURS, THEIRS, 0.15)?,
-        at_most_of(record, IN_MEMORY, OURS, THEIRS, 0.15)?,
     ])
 }

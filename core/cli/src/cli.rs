@@ -76,7 +76,7 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
     };
     let written = (0..words.len()).any(|index| to_file(&words[index..]));
     let written = written || words.iter().any(|word| word == "--dry-run");
-    let others = ["output", "inspect", "squash", "plugin", "clean", "completions", "help"];
+    let others = ["output", "inspect", "squash", "push", "plugin", "clean", "completions", "help"];
     // A mistyped "source" is none of the others.
     command_word(words).is_some_and(|word| !others.iter().any(|other| word == other)) && !written
 }
@@ -100,6 +100,7 @@ fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("output", matches)) => commands::output::run(session, matches),
         Some(("inspect", matches)) => commands::inspect::run(session, matches),
         Some(("squash", matches)) => commands::squash::run(session, matches),
+        Some(("push", matches)) => commands::push::run(session, matches),
         Some(("plugin", matches)) => commands::plugin::run(session, matches),
         Some(("clean", matches)) => commands::clean::run(session, matches),
         Some(("completions", matches)) => commands::completions::run(session, matches),
@@ -120,6 +121,7 @@ pub(crate) fn command(catalog: &Catalog) -> Command {
         .subcommand(components::command(Role::Output, catalog))
         .subcommand(commands::inspect::cli())
         .subcommand(commands::squash::cli())
+        .subcommand(commands::push::cli())
         .subcommand(commands::plugin::cli())
         .subcommand(commands::clean::cli())
         .subcommand(commands::completions::cli())

@@ -46,6 +46,7 @@ pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel, offline: bool) 
         worker_env: worker_environment(),
         temp_dir,
         fetcher: Arc::new(fetcher),
+        auth_files: auth_files(),
         epoch: source_date_epoch()?,
         jobs: jobs()?,
         reporter,
@@ -85,6 +86,21 @@ fn fetch_config(temp_dir: PathBuf, offline: bool) -> Result<fetch::Config> {
         parallel: DOWNLOADS,
         retry: fetch::Retry::default(),
     })
+}
+
+/// Where podman, skopeo and docker note logins (`containers-auth.json(5)`).
+fn auth_files() -> Vec<PathBuf> {
+    let named = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(file) = env::var_os("REGISTRY_AUTH_FILE").filter(|file| !file.is_empty()) {
+        return vec![PathBuf::from(file)];
+    }
+    let mut files = Vec::new();
+    files.extend(named("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json")));
+    let config = named("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")));
+    files.extend(config.map(|dir| dir.join("containers/auth.json")));
+    let docker = named("DOCKER_CONFIG").or_else(|| home().map(|home| home.join(".docker")));
+    files.extend(docker.map(|dir| dir.join("config.json")));
+    files
 }
 
 /// `CTR_FORGE_CACHE`, or the user's directory for caches. Root with somebody else's home, as `sudo`

@@ -74,7 +74,8 @@ impl Fetcher {
         Batch { shared, handed_out: 0 }
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    /// Its settings.
+    pub fn config(&self) -> &Config {
         &self.config
     }
 

@@ -12,6 +12,7 @@
 //! | `obtain`, `unpack` | one request: the cache, then each of its URLs; without its compression |
 //! | `transfer`, `range`, `retry` | one URL over HTTP: resumed, retried |
 //! | `client`, `proxy`, `forward`, `roots` | one GET: redirects, proxies, TLS |
+//! | `http` | requests of any kind, for the client of registries |
 //! | `credentials` | `apt_auth.conf(5)` and `.netrc` |
 //! | `cache`, `incoming`, `stored` | content on disk: found, arriving, verified |
 //! | `kept` | what was made of downloads, for the next time |
@@ -32,6 +33,7 @@ mod digest;
 mod error;
 mod fetcher;
 mod forward;
+mod http;
 mod incoming;
 mod kept;
 mod obtain;
@@ -49,5 +51,6 @@ pub use config::{Config, Proxies, Retry};
 pub use digest::{Algorithm, Expected, ParseExpectedError};
 pub use error::{FetchError, NetworkFault, SizeFault};
 pub use fetcher::{Batch, Fetcher};
+pub use http::Http;
 pub use kept::Draft;
 pub use request::{Fetched, Location, Origin, Progress, Request, Unpacked};

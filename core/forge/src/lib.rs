@@ -67,6 +67,8 @@ pub struct Forge {
     pub jobs: NonZeroUsize,
     /// Downloads for plugins.
     pub fetcher: Arc<Fetcher>,
+    /// Where logins for registries are looked up, the first that knows one decides.
+    pub auth_files: Vec<PathBuf>,
     /// Takes progress and messages.
     pub reporter: Box<dyn Reporter>,
     /// The user's wish to stop.

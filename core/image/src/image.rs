@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
+use ctr_forge_oci::media_type;
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_rootfs::{Compression, Decoder, Digest, Hasher, MAGIC_LEN};
+use serde_json::json;
 use sha2::{Digest as _, Sha512};
 
 use crate::store::{Blob, BlobReader, Document};
@@ -100,7 +102,85 @@ impl Image {
     }
 }
 
+/// An image as registries take it.
+#[derive(Debug)]
+pub struct Packed {
+    /// The manifest.
+    pub manifest: Vec<u8>,
+    /// Its media type.
+    pub media_type: String,
+    /// Digest and size of each layer's blob, base first.
+    pub layers: Vec<(Digest, u64)>,
+}
+
+impl Image {
+    /// The image's manifest and blobs for a registry: its own, or one made for an image of a format
+    /// that has none.
+    ///
+    /// # Errors
+    ///
+    /// If registries take no such image, or a layer cannot be read.
+    pub fn pack(&self) -> Result<Packed> {
+        if let (Some(manifest), Some(media_type)) = (&self.manifest, &self.media_type) {
+            let layers = self.layers.iter().map(|layer| Some((layer.digest?, layer.size)));
+            let layers =
+                layers.collect::<Option<_>>().ok_or_else(|| Error::input("a layer has no digest"))?;
+            return Ok(Packed { manifest: manifest.bytes.clone(), media_type: media_type.clone(), layers });
+        }
+        if self.format == Format::Aci {
+            return Err(Error::new(ErrorKind::Unsupported, "registries take no App Container Images")
+                .hint("ctr-forge squash IMAGE.aci -o image makes an OCI image of it."));
+        }
+        let mut layers = Vec::new();
+        let mut descriptors = Vec::new();
+        for layer in &self.layers {
+            let cannot = |e| Error::io("cannot read a layer", e);
+            let media_type = layer.compression().map_err(cannot)?.layer_media_type().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unsupported,
+                    "a layer is compressed in a way that registries have no name for",
+                )
+                .hint("ctr-forge squash IMAGE -o image packs it anew.")
+            })?;
+            let digest = digest_of(layer.raw()).map_err(cannot)?;
+            descriptors
+                .push(json!({ "mediaType": media_type, "digest": digest.to_string(), "size": layer.size }));
+            layers.push((digest, layer.size));
+        }
+        let config = json!({
+            "mediaType": media_type::CONFIG,
+            "digest": self.config.digest.to_string(),
+            "size": self.config.bytes.len(),
+        });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::MANIFEST,
+            "config": config,
+            "layers": descriptors,
+        });
+        let manifest = serde_json::to_vec(&manifest)
+            .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a manifest").because(&e))?;
+        Ok(Packed { manifest, media_type: media_type::MANIFEST.to_owned(), layers })
+    }
+}
+
+fn digest_of(mut reader: impl Read) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
 impl Layer {
+    /// Its bytes as they lie there, from an offset on.
+    pub fn raw_at(&self, offset: u64) -> impl Read + use<> {
+        self.blob.reader_at(offset)
+    }
+
     /// What the layer is called in messages: its digest, or its place.
     pub fn title(&self, index: usize) -> String {
         match self.digest.or(self.diff_id) {

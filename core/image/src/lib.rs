@@ -27,6 +27,6 @@ mod store;
 
 pub use aci::{LABELS_ARCH, MANIFEST as ACI_MANIFEST};
 pub use flatten::{Flattened, flatten};
-pub use image::{Format, Image, Layer};
+pub use image::{Format, Image, Layer, Packed};
 pub use open::{ImageFile, split_reference};
 pub use store::{Document, MAX_DOCUMENT};

@@ -9,5 +9,6 @@ pub(crate) mod plugin_info;
 pub(crate) mod plugin_list;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
+pub(crate) mod push;
 pub(crate) mod source;
 pub(crate) mod squash;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
-use ctr_forge_core::ops::{self, OutputRequest, Published};
+use ctr_forge_core::ops::{self, OutputRequest, Published, PushRequest};
 use ctr_forge_plugin::{Component, Error, LayerForm, Result, Role};
 use serde_json::json;
 
 use crate::cli::Session;
+use crate::commands::push;
 use crate::components;
 use crate::terminal::{self, Verbosity};
 
@@ -27,9 +28,14 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
             .short('o')
             .long("output")
             .value_name("PATH")
-            .required(true)
+            .required_unless_present("push")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Write the image here"),
+        Arg::new("push")
+            .long("push")
+            .value_name("REFERENCE")
+            .help("Push the image into a registry: registry.example/team/app:1.2"),
+        push::plain_http().requires("push"),
         Arg::new("preserve")
             .long("preserve")
             .action(ArgAction::SetTrue)
@@ -80,7 +86,20 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         .catalog
         .component(Role::Output, id)
         .ok_or_else(|| Error::usage(format!("there is no output \"{id}\"")))?;
-    let target = matches.get_one::<PathBuf>("output").cloned().unwrap_or_default();
+    let passing;
+    let target = match matches.get_one::<PathBuf>("output") {
+        Some(target) => target.clone(),
+        None => {
+            passing = ops::place_in_passing(&session.forge)?;
+            passing.path().join("image")
+        }
+    };
+    let pushed_to = matches.get_one::<String>("push");
+    if pushed_to.is_some() && target.as_os_str() == "-" {
+        return Err(Error::usage("an image cannot be pushed and written to standard output at once")
+            .hint("Leave out -o to push it alone.")
+            .option("push"));
+    }
     if target.as_os_str() == "-" && std::io::stdout().is_terminal() {
         return Err(Error::usage("an image is not for a terminal")
             .hint("Name a file with -o FILE.")
@@ -97,6 +116,18 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;
+    if let Some(reference) = pushed_to {
+        // In a layout with others it is the one of its tag.
+        let tag = request.image.tags.first().and_then(|tag| tag.rsplit_once(':')).map(|(_, tag)| tag);
+        let mut image = request.target.clone().into_os_string();
+        if let Some(tag) = tag.filter(|_| matches.contains_id("output")) {
+            image.push(format!(":{tag}"));
+        }
+        let plain_http = matches.get_flag("plain-http");
+        let asked = PushRequest { image: image.into(), arch: None, target: reference.clone(), plain_http };
+        let pushed = ops::push(&session.forge, &asked)?;
+        return push::tell(session, &pushed);
+    }
     tell(session, &published)
 }
 

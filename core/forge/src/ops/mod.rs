@@ -3,6 +3,7 @@
 mod clean;
 mod inspect;
 mod output;
+mod push;
 mod source;
 mod squash;
 
@@ -23,6 +24,7 @@ pub use clean::{Cleaned, clean};
 pub use inspect::{Inspected, InspectedLayer, inspect};
 pub(crate) use output::output_traced;
 pub use output::{OutputRequest, Published, form_name, output};
+pub use push::{PushRequest, Pushed, place_in_passing, push};
 pub(crate) use source::source_digest;
 pub use source::{Report, Sink, SourceRequest, source};
 pub use squash::{SquashRequest, squash, squash_rootfs};

@@ -1,0 +1,290 @@
+//! Images into registries: a real one, with and without passwords and TLS, and in trouble.
+
+use ctr_forge_tests::archive::{Member, archive};
+use ctr_forge_tests::registry::{Registry, Trouble, Troubled};
+use ctr_forge_tests::{Forge, Need, Test};
+
+use crate::debian_trust::noise;
+
+const REGISTRY: &[Need] = &[Need::Tool("docker-registry"), Need::Tool("skopeo")];
+const TLS: &[Need] =
+    &[Need::Tool("docker-registry"), Need::Tool("skopeo"), Need::Tool("htpasswd"), Need::Tool("openssl")];
+const TOKEN: &[Need] = &[Need::Tool("docker-registry"), Need::Tool("openssl"), Need::Tool("python3")];
+
+pub(crate) const TESTS: &[Test] = &[
+    Test { name: "registries::what_is_pushed_arrives", needs: REGISTRY, run: what_is_pushed_arrives },
+    Test { name: "registries::what_is_there_is_not_sent", needs: REGISTRY, run: what_is_there_is_not_sent },
+    Test {
+        name: "registries::several_architectures_are_an_index",
+        needs: REGISTRY,
+        run: several_architectures,
+    },
+    Test { name: "registries::output_pushes", needs: REGISTRY, run: output_pushes },
+    Test { name: "registries::passwords_and_tls", needs: TLS, run: passwords_and_tls },
+    Test { name: "registries::tokens", needs: TOKEN, run: tokens },
+    Test { name: "registries::trouble_on_the_way", needs: REGISTRY, run: trouble_on_the_way },
+    Test { name: "registries::what_cannot_be_pushed", needs: &[], run: what_cannot_be_pushed },
+];
+
+/// An image with a small and a large layer, in `image`.
+fn forge() -> Forge {
+    let forge = Forge::new().env("REGISTRY_AUTH_FILE", "auth.json");
+    forge.write("small.tar", archive(&[Member::file("etc/x", "small")]));
+    forge.write("large.tar", archive(&[Member::file("large", noise(2 << 20))]));
+    forge.ok(["output", "oci", "small.tar", "large.tar", "-o", "image", "--tag", "app:1"]);
+    forge
+}
+
+fn what_is_pushed_arrives() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    let target = format!("{}/team/app:1.2", registry.address);
+    let printed = forge.ok(["push", "image:1", &target]).stdout();
+    let (name, digest) = printed.trim().split_once('@').unwrap();
+    assert_eq!(name, format!("{}/team/app", registry.address));
+    let script = format!("skopeo copy -q --src-tls-verify=false docker://{target} oci:back:1");
+    forge.sh(&script);
+    for image in ["image", "back"] {
+        let inspected = forge.ok(["--json", "inspect", image]).stdout();
+        assert!(inspected.contains(digest), "{inspected}");
+    }
+    // One of docker's gets a manifest, and has the same files.
+    forge.ok(["output", "docker", "small.tar", "-o", "docker.tar", "--tag", "app:1"]);
+    let target = format!("{}/docker", registry.address);
+    forge.ok(["push", "docker.tar", &target]);
+    forge.sh(&format!("skopeo copy -q --src-tls-verify=false docker://{target} oci:docker:1"));
+    let tree = |image: &str| forge.ok(["inspect", "--tree-digest", image]).stdout();
+    assert_eq!(tree("docker"), tree("docker.tar"));
+    // Larger than a piece of an upload.
+    forge.sh("head -c 70000000 /dev/zero > zeros; mkdir rootfs; mv zeros rootfs");
+    forge.ok(["output", "oci", "rootfs", "-o", "big", "--compression", "none"]);
+    let target = format!("{}/big", registry.address);
+    forge.ok(["push", "big", &target]);
+    forge.sh(&format!("skopeo copy -q --src-tls-verify=false docker://{target} oci:big-back:1"));
+    assert_eq!(tree("big-back"), tree("big"));
+}
+
+fn what_is_there_is_not_sent() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    let push = |tag: &str| {
+        let target = format!("{}/app:{tag}", registry.address);
+        let report = forge.ok(["--json", "push", "image", &target]).stdout;
+        serde_json::from_slice::<serde_json::Value>(&report).unwrap()["bytes"].as_u64().unwrap()
+    };
+    assert!(push("1") > 2 << 20);
+    assert_eq!((push("1"), push("2")), (0, 0));
+}
+
+fn several_architectures() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    for arch in ["amd64", "arm64", "arm/v7"] {
+        let tag = format!("app:{}", arch.replace('/', ""));
+        forge.ok(["output", "oci", "small.tar", "-o", "many", "--tag", &tag, "--arch", arch]);
+    }
+    let target = format!("{}/many:1", registry.address);
+    forge.ok(["push", "many", &target]);
+    let index = forge.sh(&format!("skopeo inspect --raw --tls-verify=false docker://{target}")).stdout();
+    for word in ["image.index.v1", "\"arm64\"", "\"v7\"", "\"amd64\""] {
+        assert!(index.contains(word), "{index}");
+    }
+    let copy = "skopeo --override-arch arm64 copy -q --src-tls-verify=false";
+    forge.sh(&format!("{copy} docker://{target} oci:arm:1; skopeo inspect oci:arm:1 | grep -q arm64"));
+    forge.ok(["push", "many", &format!("{}/one:1", registry.address), "--arch", "arm64"]);
+    // Twice the same platform is no index.
+    forge.ok([
+        "output",
+        "oci",
+        "small.tar",
+        "-o",
+        "many",
+        "--tag",
+        "app:again",
+        "--arch",
+        "arm64",
+        "--env",
+        "A=1",
+    ]);
+    forge.fails(2, ["push", "many", &target]).says(&["several images for the same platform", "many:NAME"]);
+}
+
+fn output_pushes() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    let target = format!("{}/made:1", registry.address);
+    forge.ok(["output", "oci", "small.tar", "--push", &target, "--entrypoint", "/x"]);
+    forge.sh(&format!("skopeo inspect --config --tls-verify=false docker://{target} | grep -q '/x'"));
+    // Beside others in a layout it is the one that was made.
+    forge.ok(["output", "oci", "small.tar", "-o", "image", "--tag", "app:new", "--push", &target]);
+    let made = forge.ok(["--json", "inspect", "image:new"]).stdout();
+    let digest = forge
+        .sh(&format!("skopeo inspect --tls-verify=false -f '{{{{.Digest}}}}' docker://{target}"))
+        .stdout();
+    assert!(made.contains(digest.trim()), "{digest} {made}");
+    forge.ok(["output", "docker", "small.tar", "--push", &target, "--tag", "x:1"]);
+    forge
+        .fails(2, ["output", "docker", "small.tar", "-o", "-", "--push", &target])
+        .says(&["standard output"]);
+    forge.fails(2, ["output", "oci", "small.tar"]).says(&["--output"]);
+}
+
+fn passwords_and_tls() {
+    let forge = forge().env("SSL_CERT_FILE", "ca.crt");
+    forge.sh(
+        "new='openssl req -newkey rsa:2048 -nodes -days 2'; \
+         $new -x509 -keyout ca.pem -out ca.crt -subj /CN=ca 2> /dev/null; \
+         $new -keyout key.pem -out r.csr -subj /CN=registry 2> /dev/null; \
+         printf subjectAltName=IP:127.0.0.1 > ext; \
+         openssl x509 -req -in r.csr -CA ca.crt -CAkey ca.pem -CAcreateserial -out r.crt -days 2 -extfile ext 2> /dev/null; \
+         htpasswd -Bbn ann secret > passwords",
+    );
+    let place = |name: &str| forge.path(name).display().to_string();
+    let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}", place("passwords"));
+    let tls = format!("  tls: {{certificate: {}, key: {}}}", place("r.crt"), place("key.pem"));
+    let registry = Registry::new(forge.directory(), &auth, &tls);
+    let target = format!("{}/team/app:1", registry.address);
+    let log_in = |password: &str| {
+        // As podman login and docker login note it.
+        let script = format!(
+            "printf '{{\"auths\":{{\"{}\":{{\"auth\":\"%s\"}}}}}}' $(printf 'ann:{password}' | base64) > auth.json",
+            registry.address
+        );
+        forge.sh(&script);
+    };
+    forge.fails(6, ["push", "image", &target]).says(&["lets in nobody without a name", "podman login"]);
+    log_in("wrong");
+    let output = forge.fails(6, ["push", "image", &target]).says(&["does not let \"ann\" do that"]);
+    assert!(!output.stderr.contains("wrong"), "{}", output.stderr);
+    log_in("secret");
+    forge.ok(["push", "image", &target]);
+    forge.sh(&format!(
+        "mkdir certs; cp ca.crt certs/ca.crt; skopeo inspect --cert-dir certs --authfile auth.json docker://{target} > /dev/null"
+    ));
+    // Somebody else's certificate.
+    let stranger = Forge::new();
+    stranger.sh(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out ca.crt -days 2 -subj /CN=x 2> /dev/null",
+    );
+    forge.sh(&format!("cp {} ca.crt", stranger.path("ca.crt").display()));
+    forge.fails(8, ["push", "image", &target]).says(&["certificate"]);
+    // A helper that knows the password.
+    forge.sh("mkdir bin; cp certs/ca.crt ca.crt");
+    let helper =
+        "#!/bin/sh\nread registry\n[ \"$1\" = get ] && echo '{\"Username\":\"ann\",\"Secret\":\"secret\"}'\n";
+    forge.write("bin/docker-credential-test", helper);
+    forge.sh("chmod 755 bin/*");
+    forge.write("auth.json", format!("{{\"credHelpers\":{{\"{}\":\"test\"}}}}", registry.address));
+    forge.sh(&format!("PATH=$PWD/bin:$PATH $FORGE push image {target}"));
+}
+
+/// The issuer of tokens that distribution describes, as small as it can be.
+const ISSUER: &str = r#"
+import base64, http.server, json, subprocess, sys, time, urllib.parse
+b64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+der = subprocess.run("openssl x509 -in issuer.crt -outform DER", shell=True, capture_output=True).stdout
+class Issuer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"ann:secret").decode():
+            self.send_response(401); self.end_headers(); return
+        access = []
+        for scope in query.get("scope", []):
+            kind, name, actions = scope.rsplit(":", 2)
+            access.append({"type": kind, "name": name, "actions": actions.split(",")})
+        now = int(time.time())
+        head = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
+        body = {"iss": "issuer", "sub": "ann", "aud": "service", "exp": now + 60, "nbf": now - 10,
+                "iat": now, "jti": str(time.time()), "access": access}
+        text = b64(json.dumps(head).encode()) + "." + b64(json.dumps(body).encode())
+        sign = ["openssl", "dgst", "-sha256", "-sign", "issuer.key"]
+        signature = subprocess.run(sign, input=text.encode(), capture_output=True).stdout
+        answer = json.dumps({"token": text + "." + b64(signature)}).encode()
+        open("asked", "a").write(self.path + "\n")
+        self.send_response(200); self.send_header("Content-Length", str(len(answer))); self.end_headers()
+        self.wfile.write(answer)
+    def log_message(self, *words): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+/// A program that is ended with the test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn tokens() {
+    use std::io::BufRead;
+    let forge = forge();
+    forge.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout issuer.key -out issuer.crt -days 2 -subj /CN=issuer 2> /dev/null");
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", ISSUER]).current_dir(forge.directory()).stdout(std::process::Stdio::piped());
+    let mut issuer = Ended(command.spawn().unwrap());
+    let mut port = String::new();
+    std::io::BufReader::new(issuer.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let auth = format!(
+        "auth: {{token: {{realm: \"http://127.0.0.1:{}/token\", service: service, issuer: issuer, rootcertbundle: {}}}}}",
+        port.trim(),
+        forge.path("issuer.crt").display()
+    );
+    let registry = Registry::new(forge.directory(), &auth, "");
+    let target = format!("{}/team/app:1", registry.address);
+    forge.fails(6, ["push", "image", &target]).says(&["podman login"]);
+    forge.sh(&format!(
+        "printf '{{\"auths\":{{\"{}/team\":{{\"auth\":\"%s\"}}}}}}' $(printf ann:secret | base64) > auth.json",
+        registry.address
+    ));
+    forge.ok(["push", "image", &target]);
+    let asked = String::from_utf8(forge.read("asked")).unwrap();
+    assert!(asked.contains("scope=repository%3Ateam%2Fapp%3Apull%2Cpush"), "{asked}");
+    // It lasts: not every request asks for a new one.
+    assert!(asked.lines().count() < 8, "{asked}");
+}
+
+fn trouble_on_the_way() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    forge.sh("head -c 70000000 /dev/urandom > noise; mkdir rootfs; mv noise rootfs");
+    forge.ok(["output", "oci", "rootfs", "-o", "big", "--compression", "none"]);
+    let tree = forge.ok(["inspect", "--tree-digest", "big"]).stdout();
+    for (name, trouble) in [
+        ("cut", Trouble::Cut { connections: 2, after: 20_000_000 }),
+        ("busy", Trouble::Status { connections: 3, status: 503 }),
+    ] {
+        let troubled = Troubled::before(&registry.address, trouble);
+        forge.ok(["push", "big", &format!("{}/{name}:1", troubled.address)]);
+        assert!(troubled.met() >= 2, "{}", troubled.met());
+        let from = format!("docker://{}/{name}:1", registry.address);
+        forge.sh(&format!("rm -rf back; skopeo copy -q --src-tls-verify=false {from} oci:back:1"));
+        assert_eq!(forge.ok(["inspect", "--tree-digest", "back"]).stdout(), tree);
+    }
+    // What never gets better is an error, and no tag appears.
+    let troubled = Troubled::before(&registry.address, Trouble::Status { connections: 1_000, status: 502 });
+    forge.fails(8, ["push", "image", &format!("{}/never:1", troubled.address)]).says(&["502"]);
+    let inspect = format!("skopeo inspect --tls-verify=false docker://{}/never:1", registry.address);
+    assert_ne!(forge.sh_any(&inspect).code, 0);
+}
+
+fn what_cannot_be_pushed() {
+    let forge = forge();
+    forge.ok(["output", "aci", "small.tar", "-o", "x.aci", "--name", "x"]);
+    forge
+        .fails(11, ["push", "x.aci", "127.0.0.1:9/x"])
+        .says(&["no App Container Images", "ctr-forge squash"]);
+    forge.fails(8, ["push", "image", "127.0.0.1:9/x"]).says(&["cannot reach the registry 127.0.0.1:9"]);
+    forge.fails(2, ["push", "image", "127.0.0.1:9/Upper"]).says(&["names no image in a registry"]);
+    forge.fails(8, ["push", "image", "127.0.0.1:9/x", "--offline"]).says(&["not to be used"]);
+    let digest = format!("127.0.0.1:9/x@sha256:{}", "a".repeat(64));
+    forge.fails(2, ["push", "image", &digest]).says(&["pushed to a tag"]);
+    forge.fails(4, ["push", "small.tar", "127.0.0.1:9/x"]).says(&["is no image"]);
+    forge.fails(13, ["push", "image:2", "127.0.0.1:9/x"]).says(&["no image called \"2\""]);
+    forge.write("auth.json", "{");
+    let output = forge.run(["push", "image", "127.0.0.1:9/x"]);
+    assert_eq!(output.code, 8, "a login is looked up when it is asked for");
+}
