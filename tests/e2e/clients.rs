@@ -14,6 +14,15 @@ const SKOPEO: Need = Need::Tool("skopeo");
 const UMOCI: Need = Need::Tool("umoci");
 const CONTAINERS: &[Need] = &[Need::Root, Need::MountNamespace, Need::Tool("podman"), Need::Tool("runc")];
 
+const ENGINES: &[Need] = &[
+    Need::Root,
+    Need::MountNamespace,
+    Need::Tool("podman"),
+    Need::Tool("dockerd"),
+    Need::Tool("docker"),
+    Need::Tool("runc"),
+];
+
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "clients::layouts_are_valid",
@@ -39,6 +48,8 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "clients::other_directories_are_refused", needs: &[], run: other_directories_are_refused },
     Test { name: "clients::inputs_are_not_written_over", needs: &[], run: inputs_are_not_written_over },
     Test { name: "clients::archives_with_two_names", needs: &[SKOPEO], run: archives_with_two_names },
+    Test { name: "clients::engines_load", needs: ENGINES, run: engines_load },
+    Test { name: "clients::nothing_is_loaded", needs: &[], run: nothing_is_loaded },
     Test {
         name: "clients::an_ordinary_user_makes_and_unpacks",
         needs: &[Need::OtherUser, SKOPEO, UMOCI],
@@ -368,4 +379,56 @@ fn an_ordinary_user() {
         forge.sh("stat -c %u hello.tar hello.docker image/index.json").stdout(),
         "65534\n65534\n65534\n"
     );
+}
+
+/// Engines that run take an archive through their sockets.
+fn engines_load() {
+    let forge = forge();
+    let wait = "for i in $(seq 100); do test -S $1 && break; sleep 0.1; done";
+    forge.ok([
+        "output",
+        "docker",
+        "hello.tar",
+        "-o",
+        "image.tar",
+        "--tag",
+        "hello:1",
+        "--entrypoint",
+        "/hello",
+    ]);
+    let podman = "podman --root $PWD/p --runroot $PWD/r --storage-driver vfs --cgroup-manager=cgroupfs --events-backend=file";
+    let output = forge.sh(&format!(
+        "wait() {{ {wait}; }}; {podman} system service -t 30 unix://$PWD/podman.sock > log 2>&1 & wait podman.sock; \
+         DOCKER_HOST=unix://$PWD/podman.sock $FORGE load image.tar; \
+         DOCKER_HOST=unix://$PWD/podman.sock $FORGE output docker hello.tar --load --tag direct:2; \
+         {podman} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'; kill %1; rm -rf p r"
+    ));
+    for name in ["Loaded image: docker.io/library/hello:1", "docker.io/library/direct:2"] {
+        assert!(output.stdout().contains(name), "{}", output.stdout());
+    }
+    let output = forge.sh(&format!(
+        "wait() {{ {wait}; }}; echo '{{}}' > d.json; \
+         dockerd --config-file d.json --data-root $PWD/d --exec-root $PWD/e --pidfile $PWD/pid -H unix://$PWD/docker.sock \
+         --iptables=false --ip6tables=false --bridge=none --ip-forward=false --ip-masq=false --userland-proxy=false \
+         --storage-driver vfs > dlog 2>&1 & wait docker.sock; \
+         code=0; DOCKER_HOST=unix://$PWD/docker.sock $FORGE load image.tar || code=$?; \
+         docker -H unix://$PWD/docker.sock run --rm --network none hello:1 || code=$?; \
+         kill $(cat pid); while kill -0 $(cat pid) 2> /dev/null; do sleep 0.1; done; rm -rf d e; exit $code"
+    ));
+    assert!(
+        output.stdout().contains("Loaded image: hello:1") && output.stdout().contains("hello ["),
+        "{}",
+        output.stdout()
+    );
+}
+
+fn nothing_is_loaded() {
+    let forge = forge().env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    forge.ok(["output", "docker", "hello.tar", "-o", "image.tar"]);
+    forge.ok(["output", "oci", "hello.tar", "-o", "image"]);
+    forge.fails(13, ["load", "image.tar"]).says(&["no engine is running", "/nonexistent/docker.sock"]);
+    forge.fails(2, ["load", "image"]).says(&["in the format \"oci\"", "--format docker"]);
+    forge.fails(4, ["load", "hello.tar"]).says(&["is no image"]);
+    let ssh = forge.env("DOCKER_HOST", "ssh://host");
+    ssh.fails(11, ["load", "image.tar"]).says(&["ssh://host"]);
 }

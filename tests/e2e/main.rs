@@ -28,6 +28,7 @@ mod images;
 mod registries;
 mod reproducible;
 mod scratch;
+mod signatures;
 
 fn main() -> ExitCode {
     let modules = [
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         "registries",
         "reproducible",
         "scratch",
+        "signatures",
     ];
     runner::check_modules(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e"), &modules);
     runner::run(&[
@@ -78,5 +80,6 @@ fn main() -> ExitCode {
         registries::TESTS,
         reproducible::TESTS,
         scratch::TESTS,
+        signatures::TESTS,
     ])
 }

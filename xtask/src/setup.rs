@@ -33,6 +33,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("mmdebstrap", "mmdebstrap"),
     ("debootstrap", "debootstrap"),
     ("docker-registry", "docker-registry"),
+    ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+    ("gpg", "gpg"),
     ("htpasswd", "apache2-utils"),
     ("openssl", "openssl"),
 ];

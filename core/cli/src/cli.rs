@@ -76,7 +76,19 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
     };
     let written = (0..words.len()).any(|index| to_file(&words[index..]));
     let written = written || words.iter().any(|word| word == "--dry-run");
-    let others = ["output", "inspect", "squash", "push", "plugin", "clean", "completions", "help"];
+    let others = [
+        "output",
+        "inspect",
+        "squash",
+        "push",
+        "load",
+        "sign",
+        "verify",
+        "plugin",
+        "clean",
+        "completions",
+        "help",
+    ];
     // A mistyped "source" is none of the others.
     command_word(words).is_some_and(|word| !others.iter().any(|other| word == other)) && !written
 }
@@ -101,6 +113,9 @@ fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("inspect", matches)) => commands::inspect::run(session, matches),
         Some(("squash", matches)) => commands::squash::run(session, matches),
         Some(("push", matches)) => commands::push::run(session, matches),
+        Some(("load", matches)) => commands::load::run(session, matches),
+        Some(("sign", matches)) => commands::sign::run(session, matches),
+        Some(("verify", matches)) => commands::verify::run(session, matches),
         Some(("plugin", matches)) => commands::plugin::run(session, matches),
         Some(("clean", matches)) => commands::clean::run(session, matches),
         Some(("completions", matches)) => commands::completions::run(session, matches),
@@ -122,6 +137,9 @@ pub(crate) fn command(catalog: &Catalog) -> Command {
         .subcommand(commands::inspect::cli())
         .subcommand(commands::squash::cli())
         .subcommand(commands::push::cli())
+        .subcommand(commands::load::cli())
+        .subcommand(commands::sign::cli())
+        .subcommand(commands::verify::cli())
         .subcommand(commands::plugin::cli())
         .subcommand(commands::clean::cli())
         .subcommand(commands::completions::cli())

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ctr_forge_core::discovery::{Origin, SearchPath};
+use ctr_forge_core::ops::Engine;
 use ctr_forge_core::policy::Policy;
 use ctr_forge_core::{Cancel, Forge, Reporter};
 use ctr_forge_fetch::{self as fetch, Fetcher};
@@ -46,6 +47,7 @@ pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel, offline: bool) 
         worker_env: worker_environment(),
         temp_dir,
         fetcher: Arc::new(fetcher),
+        gpg_env: gpg_environment(),
         auth_files: auth_files(),
         epoch: source_date_epoch()?,
         jobs: jobs()?,
@@ -86,6 +88,26 @@ fn fetch_config(temp_dir: PathBuf, offline: bool) -> Result<fetch::Config> {
         parallel: DOWNLOADS,
         retry: fetch::Retry::default(),
     })
+}
+
+/// Where gpg finds keys, and its agent the terminal on which to ask for a passphrase.
+fn gpg_environment() -> Vec<(OsString, OsString)> {
+    let names =
+        ["PATH", "HOME", "GNUPGHOME", "GPG_TTY", "TERM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"];
+    let found = names.into_iter().filter_map(|name| Some((name.into(), env::var_os(name)?)));
+    found.chain([("LC_ALL".into(), "C.UTF-8".into())]).collect()
+}
+
+/// Where engines listen: what `DOCKER_HOST` says, else docker's and podman's usual places.
+pub(crate) fn engines() -> Result<Vec<Engine>> {
+    if let Some(host) = env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()) {
+        return Ok(vec![Engine::parse(&host)?]);
+    }
+    let mut engines = vec![Engine::Unix("/var/run/docker.sock".into())];
+    let user = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    engines.extend(user.map(|dir| Engine::Unix(dir.join("podman/podman.sock"))));
+    engines.push(Engine::Unix("/run/podman/podman.sock".into()));
+    Ok(engines)
 }
 
 /// Where podman, skopeo and docker note logins (`containers-auth.json(5)`).

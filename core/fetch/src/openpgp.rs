@@ -11,6 +11,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `cleartext` | the frame of a clear-signed message, read strictly |
+//! | `message` | a message with its signature around it |
 //! | `armor`, `packets` | ASCII armour; packets, cut but not yet understood |
 //! | `keyring` | certificates from files, and which of them may sign |
 //! | `certificate` | what a certificate says of its own keys, and when that holds |
@@ -71,6 +72,7 @@ mod cleartext;
 mod digest;
 mod error;
 mod keyring;
+mod message;
 mod packets;
 mod strength;
 #[cfg(test)]
@@ -82,5 +84,5 @@ pub use keyring::{Keyring, MAX_KEYRING, Skipped};
 pub use packets::MAX_SIGNATURES;
 pub use verify::{
     FUTURE_TOLERANCE, MAX_CLEARTEXT, MAX_SIGNATURE, Policy, Rejected, Signer, Verified, verify_cleartext,
-    verify_detached,
+    verify_detached, verify_message,
 };

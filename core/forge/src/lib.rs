@@ -67,6 +67,8 @@ pub struct Forge {
     pub jobs: NonZeroUsize,
     /// Downloads for plugins.
     pub fetcher: Arc<Fetcher>,
+    /// What `gpg` needs of the environment to find keys and its agent.
+    pub gpg_env: Vec<(OsString, OsString)>,
     /// Where logins for registries are looked up, the first that knows one decides.
     pub auth_files: Vec<PathBuf>,
     /// Takes progress and messages.

@@ -3,6 +3,7 @@
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod output;
 pub(crate) mod plugin;
 pub(crate) mod plugin_info;
@@ -10,5 +11,7 @@ pub(crate) mod plugin_list;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_test;
 pub(crate) mod push;
+pub(crate) mod sign;
 pub(crate) mod source;
 pub(crate) mod squash;
+pub(crate) mod verify;

@@ -7,16 +7,18 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
 use ctr_forge_core::ops::{self, OutputRequest, Published, PushRequest};
-use ctr_forge_plugin::{Component, Error, LayerForm, Result, Role};
+use ctr_forge_plugin::{Component, Error, LayerForm, Result, Role, Writes};
 use serde_json::json;
 
 use crate::cli::Session;
-use crate::commands::push;
+use crate::commands::{load, push};
 use crate::components;
 use crate::terminal::{self, Verbosity};
 
 /// What every output takes beside its own options.
 pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
+    // An engine takes a file.
+    let loads = component.writes == Writes::File && component.reserved_prefix.is_some();
     let mut arguments = vec![
         Arg::new("rootfs")
             .value_name("ROOTFS")
@@ -28,7 +30,7 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
             .short('o')
             .long("output")
             .value_name("PATH")
-            .required_unless_present("push")
+            .required_unless_present_any(if loads { &["push", "load"][..] } else { &["push"] })
             .value_parser(clap::value_parser!(PathBuf))
             .help("Write the image here"),
         Arg::new("push")
@@ -41,6 +43,10 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
             .action(ArgAction::SetTrue)
             .help("Keep owners, modes, times and extended attributes of folders"),
     ];
+    if loads {
+        let load = Arg::new("load").long("load").action(ArgAction::SetTrue).conflicts_with("push");
+        arguments.push(load.help("Load the image into a running docker or podman, through its socket"));
+    }
     if component.layers.len() > 1 {
         arguments.push(compression());
     }
@@ -116,6 +122,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;
+    if matches.try_get_one::<bool>("load").is_ok_and(|load| load.is_some_and(|load| *load)) {
+        return load::load(session, &request.target);
+    }
     if let Some(reference) = pushed_to {
         // In a layout with others it is the one of its tag.
         let tag = request.image.tags.first().and_then(|tag| tag.rsplit_once(':')).map(|(_, tag)| tag);

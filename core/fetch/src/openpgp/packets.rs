@@ -18,9 +18,13 @@ pub(super) struct RawPacket<'a> {
     body: &'a [u8],
 }
 
-impl RawPacket<'_> {
+impl<'a> RawPacket<'a> {
     pub(super) fn tag(&self) -> Tag {
         self.header.tag()
+    }
+
+    pub(super) fn body(&self) -> &'a [u8] {
+        self.body
     }
 
     pub(super) fn parse(&self) -> pgp::errors::Result<Packet> {

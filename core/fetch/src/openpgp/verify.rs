@@ -10,7 +10,7 @@ use super::certificate::{Key, Seconds, system_time};
 use super::digest::{self, Digest};
 use super::error::{Refusal, VerifyError};
 use super::keyring::Keyring;
-use super::{armor, cleartext, packets, strength};
+use super::{armor, cleartext, message, packets, strength};
 
 /// Largest clear-signed message, in bytes. Indices of distributions have up to 1 MiB.
 pub const MAX_CLEARTEXT: usize = 64 << 20;
@@ -87,6 +87,18 @@ pub fn verify_cleartext(data: &[u8], ring: &Keyring, policy: &Policy) -> Result<
     let message = cleartext::split(data)?;
     let verified = weigh(&message.signed[..], &message.signatures, ring, policy)?;
     Ok(Verified { text: message.text, ..verified })
+}
+
+/// Verifies a message with its signature around it, as `gpg --sign` makes it, in binary form.
+///
+/// The text in the answer is all that may be used of it.
+pub fn verify_message(data: &[u8], ring: &Keyring, policy: &Policy) -> Result<Verified, VerifyError> {
+    if data.len() > MAX_SIGNATURE {
+        return Err(VerifyError::TooLarge { limit: MAX_SIGNATURE });
+    }
+    let message = message::split(data)?;
+    let verified = weigh(message.content, message.signatures, ring, policy)?;
+    Ok(Verified { text: message.content.to_vec(), ..verified })
 }
 
 /// Verifies data with a signature beside it, such as `Release` with `Release.gpg`.

@@ -2,8 +2,10 @@
 
 mod clean;
 mod inspect;
+mod load;
 mod output;
 mod push;
+mod sign;
 mod source;
 mod squash;
 
@@ -22,9 +24,11 @@ use serde_json::Value;
 pub(crate) use clean::settings;
 pub use clean::{Cleaned, clean};
 pub use inspect::{Inspected, InspectedLayer, inspect};
+pub use load::{Engine, load};
 pub(crate) use output::output_traced;
 pub use output::{OutputRequest, Published, form_name, output};
 pub use push::{PushRequest, Pushed, place_in_passing, push};
+pub use sign::{ImageSignature, Signed, VerifiedBy, sign_file, sign_image, verify_file, verify_image};
 pub(crate) use source::source_digest;
 pub use source::{Report, Sink, SourceRequest, source};
 pub use squash::{SquashRequest, squash, squash_rootfs};

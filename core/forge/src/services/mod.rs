@@ -17,7 +17,7 @@ mod fetch;
 mod kept;
 mod ledger;
 mod rootfs;
-mod verify;
+pub(crate) mod verify;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -102,7 +102,7 @@ fn read(file: &File, limit: u64, what: &str, check: &mut dyn FnMut() -> Result<(
     Ok(bytes)
 }
 
-fn refused(name: &str, error: &VerifyError) -> Error {
+pub(crate) fn refused(name: &str, error: &VerifyError) -> Error {
     let said = match error {
         VerifyError::Read(_) => {
             return Error::new(ErrorKind::Io, format!("{name} cannot be read")).because(error);
