@@ -23,6 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "registries::passwords_and_tls", needs: TLS, run: passwords_and_tls },
     Test { name: "registries::tokens", needs: TOKEN, run: tokens },
     Test { name: "registries::trouble_on_the_way", needs: REGISTRY, run: trouble_on_the_way },
+    Test { name: "registries::a_base_is_used_as_it_is", needs: REGISTRY, run: a_base_is_used_as_it_is },
+    Test { name: "registries::what_is_pulled_is_checked", needs: REGISTRY, run: what_is_pulled_is_checked },
     Test { name: "registries::what_cannot_be_pushed", needs: &[], run: what_cannot_be_pushed },
 ];
 
@@ -287,4 +289,81 @@ fn what_cannot_be_pushed() {
     forge.write("auth.json", "{");
     let output = forge.run(["push", "image", "127.0.0.1:9/x"]);
     assert_eq!(output.code, 8, "a login is looked up when it is asked for");
+}
+
+/// An image upon another: its layers as they are, its configuration where nothing else is said.
+fn a_base_is_used_as_it_is() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    forge.write("own.tar", archive(&[Member::file("etc/x", "own"), Member::file("own", "1")]));
+    for arch in ["amd64", "arm64"] {
+        let words = ["output", "oci", "small.tar", "large.tar", "-o", "base", "--tag"];
+        let tag = format!("base:{arch}");
+        let more =
+            [&tag, "--arch", arch, "--entrypoint", "/base", "--env", "A=1", "--env", "B=1", "--user", "7"];
+        forge.ok(words.iter().chain(&more));
+    }
+    let target = format!("{}/base:1", registry.address);
+    forge.ok(["push", "base", &target]);
+    forge
+        .ok(["squash", "base", "--arch", "arm64", "--format", "docker", "-o", "base.tar", "--tag", "base:1"]);
+    let report = |image: &str| -> serde_json::Value {
+        serde_json::from_slice::<serde_json::Value>(&forge.ok(["--json", "inspect", image]).stdout).unwrap()
+            [0]
+        .take()
+    };
+    let base = report("base:arm64");
+    let mut trees = Vec::new();
+    for (index, from) in ["base:arm64", &target, "base.tar"].into_iter().enumerate() {
+        let image = format!("image-{index}");
+        let words = ["output", "oci", "own.tar", "-o", &image, "--base", from, "--arch", "arm64"];
+        forge.ok(words.iter().chain(&["--tag", "own:1", "--env", "B=2", "--cmd", "[\"x\"]"]));
+        let made = report(&image);
+        let layers = made["layers"].as_array().unwrap();
+        if index < 2 {
+            assert_eq!(layers.len(), 3);
+            assert_eq!(layers[..2], base["layers"].as_array().unwrap()[..], "as they are");
+        }
+        assert_eq!(made["arch"], "arm64");
+        let run = &made["config"]["config"];
+        assert_eq!(run["Env"], serde_json::json!(["A=1", "B=2"]));
+        assert_eq!(
+            (&run["Entrypoint"], &run["Cmd"]),
+            (&serde_json::json!(["/base"]), &serde_json::json!(["x"]))
+        );
+        assert_eq!(run["User"], "7");
+        forge.sh(&format!("skopeo copy -q oci:{image}:1 dir:copy-{index}"));
+        trees.push(forge.ok(["inspect", "--tree-digest", &image]).stdout());
+    }
+    assert!(trees.iter().all(|tree| *tree == trees[0]));
+    // docker's too, and in a layout beside its base.
+    forge.ok(["output", "docker", "own.tar", "-o", "own-image.tar", "--base", "base.tar", "--tag", "own:1"]);
+    forge.ok(["output", "oci", "own.tar", "-o", "base", "--base", "base:amd64", "--tag", "own:1"]);
+    let say = |code: i32, words: &[&str], says: &str| {
+        let output = ["output", words[0], "own.tar", "-o", "no"];
+        forge.fails(code, output.iter().chain(&words[1..])).says(&[says]);
+        assert!(!forge.path("no").exists());
+    };
+    say(11, &["aci", "--name", "x", "--base", "base.tar"], "ctr-forge squash BASE");
+    say(13, &["oci", "--base", "Nothing/here"], "neither there nor in a registry");
+    say(13, &["oci", "--base", &target, "--arch", "s390x"], "It has: amd64, arm64");
+    say(13, &["oci", "--base", &format!("{}/missing:1", registry.address)], "does not have");
+    say(2, &["oci", "--base", "base"], "has several images");
+    forge.ok(["output", "oci", "small.tar", "-o", "zstd", "--compression", "zstd"]);
+    say(11, &["docker", "--base", "zstd"], "It takes layers in the forms gzip, none");
+}
+
+/// A registry that gives other bytes than those that were asked for.
+fn what_is_pulled_is_checked() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    let target = format!("{}/app:1", registry.address);
+    forge.ok(["push", "image", &target]);
+    let largest = "f=$(find registry-*/docker -name data -size +1M | head -1)";
+    forge.sh(&format!("{largest}; printf X | dd of=$f bs=1 seek=1000 conv=notrunc 2> /dev/null"));
+    let words = ["output", "oci", "small.tar", "-o", "no", "--base", &target];
+    forge.fails(9, words).says(&["the registry gave something else"]);
+    forge.sh(&format!("{largest}; truncate -s 1000000 $f"));
+    assert_ne!(forge.run(words).code, 0);
+    assert!(!forge.path("no").exists());
 }

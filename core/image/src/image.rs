@@ -189,6 +189,16 @@ impl Layer {
         }
     }
 
+    /// Reads all of it and compares; returns digest and length of its tar stream.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what the image says.
+    pub fn check(&self, title: &str) -> Result<(Digest, u64)> {
+        let tar = self.tar().map_err(|e| Error::io(format!("cannot read {title}"), e))?;
+        tar.finish(self, title)
+    }
+
     /// Its bytes as they lie there. Whether they are those of `digest` is for the reader to see.
     pub fn raw(&self) -> impl Read + use<> {
         self.blob.reader()

@@ -37,7 +37,12 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
             .long("push")
             .value_name("REFERENCE")
             .help("Push the image into a registry: registry.example/team/app:1.2"),
-        push::plain_http().requires("push"),
+        push::plain_http(),
+        Arg::new("base")
+            .long("base")
+            .value_name("IMAGE")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Build upon this image, its layers as they are: IMAGE[:NAME], or registry.example/app:1"),
         Arg::new("preserve")
             .long("preserve")
             .action(ArgAction::SetTrue)
@@ -117,6 +122,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         inputs: matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned().collect(),
         image: image_words(matches),
         preserve: matches.get_flag("preserve"),
+        base: matches.get_one::<PathBuf>("base").cloned(),
+        plain_http: matches.get_flag("plain-http"),
         // Of one with a single form it is an option of its own.
         compression: if component.layers.len() > 1 { compression_of(matches) } else { None },
         target,

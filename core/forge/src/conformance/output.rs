@@ -54,6 +54,8 @@ fn package(subject: &Subject<'_>) -> Result<(Digest, Trace), Error> {
             ..ImageWords::default()
         },
         preserve: false,
+        base: None,
+        plain_http: false,
         compression: None,
         target: target.clone(),
     };

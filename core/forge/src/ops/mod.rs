@@ -1,5 +1,6 @@
 //! One operation per command: the whole flow from request to result.
 
+mod base;
 mod clean;
 mod inspect;
 mod load;

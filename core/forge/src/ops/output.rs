@@ -21,6 +21,7 @@ use ctr_forge_rootfs::{
     Walk, Writer, write_layer,
 };
 
+use super::base;
 use super::{
     Cancellable, CancellableFile, because, empty_tree, possible_date, report_faults, request, require_tools,
     temporary_file, unless_cancelled,
@@ -48,6 +49,10 @@ pub struct OutputRequest {
     pub image: ImageWords,
     /// Keep owners, modes, times and extended attributes of folders.
     pub preserve: bool,
+    /// An image whose layers come first: `PATH[:NAME]`, or `HOST/NAME:TAG` in a registry.
+    pub base: Option<PathBuf>,
+    /// Speak HTTP without TLS to the registry of the base.
+    pub plain_http: bool,
     /// The form of the layers, where it is not the component's first.
     pub compression: Option<LayerForm>,
     /// Where the result goes; `-` is standard output, for an output that writes one file.
@@ -65,9 +70,9 @@ pub struct Published {
 
 /// A finished layer in a temporary file.
 pub(super) struct Finished {
-    layer: Layer,
-    file: File,
-    form: LayerForm,
+    pub(super) layer: Layer,
+    pub(super) file: File,
+    pub(super) form: LayerForm,
     pub(super) newest: i64,
 }
 
@@ -94,6 +99,11 @@ pub(crate) fn output_traced(
     asked.image.check(0)?;
     let place = Place::new(forge, component, &asked.target)?;
     let mut layers = Vec::new();
+    let base = asked.base.as_ref().map(|wanted| {
+        let arch = asked.image.arch.as_deref();
+        base::base(forge, component, wanted, arch, asked.plain_http, &place)
+    });
+    let base = base.transpose()?;
     let mut merged = None;
     for input in &asked.inputs {
         let name = title(input);
@@ -114,7 +124,11 @@ pub(crate) fn output_traced(
         layers.push(make_layer(forge, component, asked.compression, tree, &names.join(" and "), &place)?);
     }
     let newest = layers.iter().map(|layer| layer.newest).max().unwrap_or(0);
-    let image = asked.image.check(forge.epoch.unwrap_or(newest))?;
+    let mut image = asked.image.check(forge.epoch.unwrap_or(newest))?;
+    if let Some(base::Base { config, layers: below }) = base {
+        image = base::merged(config, image, asked.image.arch.is_some());
+        layers.splice(0..0, below);
+    }
     let options = &asked.options;
     package(forge, plugin, component, Packed { image, layers, options, place }, limit)
         .map(|(report, trace)| (Published { report, target: asked.target.clone() }, trace))
@@ -206,7 +220,7 @@ impl Place {
     }
 
     /// A file for a layer. An output that writes a directory can have it there without a copy.
-    fn layer_file(&self, forge: &Forge) -> Result<File> {
+    pub(super) fn layer_file(&self, forge: &Forge) -> Result<File> {
         if let Place::Directory(staged) = self
             && let Some(file) = staged.unnamed_file()
         {
@@ -237,7 +251,10 @@ fn check_inputs(asked: &OutputRequest) -> Result<()> {
     if asked.target.as_os_str() == "-" {
         return Ok(());
     }
-    refuse_inputs(&asked.target, asked.inputs.iter().chain(asked.options.paths()))
+    let base = asked.base.as_ref().map(|base| ctr_forge_image::split_reference(base).0);
+    // A layout may grow by an image upon one of its own.
+    let base = base.filter(|path| !path.is_dir());
+    refuse_inputs(&asked.target, asked.inputs.iter().chain(asked.options.paths()).chain(&base))
 }
 
 /// The form in which a component gets its layers: the one that is wanted, or the one it likes best.
