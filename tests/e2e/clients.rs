@@ -429,6 +429,8 @@ fn nothing_is_loaded() {
     forge.fails(13, ["load", "image.tar"]).says(&["no engine is running", "/nonexistent/docker.sock"]);
     forge.fails(2, ["load", "image"]).says(&["in the format \"oci\"", "--format docker"]);
     forge.fails(4, ["load", "hello.tar"]).says(&["is no image"]);
+    let to_stdout = ["output", "docker", "hello.tar", "-o", "-", "--load"];
+    forge.fails(2, to_stdout).says(&["cannot be loaded and written to standard output"]);
     let ssh = forge.env("DOCKER_HOST", "ssh://host");
     ssh.fails(11, ["load", "image.tar"]).says(&["ssh://host"]);
 }

@@ -12,13 +12,13 @@ use crate::oci::parse;
 use crate::store::{Blob, Document, Store};
 
 /// The image's description in the archive.
-pub const MANIFEST: &str = "manifest";
+pub(crate) const MANIFEST: &str = "manifest";
 
 /// All files of the image lie below this.
 const ROOTFS: &str = "rootfs";
 
 /// appc's names of architectures that OCI calls otherwise (appc `spec/types.md`), with the variant.
-pub const LABELS_ARCH: &[(&str, &str, Option<&str>)] = &[
+const LABELS_ARCH: &[(&str, &str, Option<&str>)] = &[
     ("amd64", "amd64", None),
     ("i386", "386", None),
     ("aarch64", "arm64", None),

@@ -25,7 +25,6 @@ mod oci;
 mod open;
 mod store;
 
-pub use aci::{LABELS_ARCH, MANIFEST as ACI_MANIFEST};
 pub use flatten::{Flattened, flatten};
 pub use image::{Format, Image, Layer, Packed};
 pub use open::{ImageFile, split_reference};

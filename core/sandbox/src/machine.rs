@@ -37,7 +37,7 @@ pub(crate) fn check(held: &Held, params: &RunParams) -> Result<()> {
     if held.rung == Rung::Single {
         let refused = unsupported("a tool of the machine needs a range of ids, and here is one id");
         return refused
-            .map_err(|e| e.hint("ctr-forge doctor says what it takes to have one.").option("sandbox"));
+            .map_err(|e| e.hint("--sandbox mapped says what is missing to have one.").option("sandbox"));
     }
     match params.covers.keys().find(|path| !path.starts_with("/tmp/") || path.contains("..")) {
         Some(path) => Err(Error::usage(format!("a tool of the machine cannot have a file at {path}"))),

@@ -106,10 +106,13 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         }
     };
     let pushed_to = matches.get_one::<String>("push");
-    if pushed_to.is_some() && target.as_os_str() == "-" {
-        return Err(Error::usage("an image cannot be pushed and written to standard output at once")
-            .hint("Leave out -o to push it alone.")
-            .option("push"));
+    let loads = matches.try_get_one::<bool>("load").is_ok_and(|load| load.is_some_and(|load| *load));
+    if (pushed_to.is_some() || loads) && target.as_os_str() == "-" {
+        let (what, option) = if loads { ("loaded", "load") } else { ("pushed", "push") };
+        let message = format!("an image cannot be {what} and written to standard output at once");
+        return Err(Error::usage(message)
+            .hint(format!("Leave out -o to have it {what} alone."))
+            .option(option));
     }
     if target.as_os_str() == "-" && std::io::stdout().is_terminal() {
         return Err(Error::usage("an image is not for a terminal")
@@ -129,7 +132,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         target,
     };
     let published = ops::output(&session.forge, plugin, &request)?;
-    if matches.try_get_one::<bool>("load").is_ok_and(|load| load.is_some_and(|load| *load)) {
+    if loads {
         return load::load(session, &request.target);
     }
     if let Some(reference) = pushed_to {

@@ -75,6 +75,8 @@ pub(crate) fn find_tool(forge: &Forge, name: &str) -> Option<PathBuf> {
     let path = forge.worker_env.iter().find(|(variable, _)| variable == "PATH");
     let path = path.map(|(_, value)| value.as_os_str()).unwrap_or_default();
     let directories = std::env::split_paths(path).chain(SYSTEM_DIRECTORIES.map(PathBuf::from));
+    // An empty or relative entry would mean whatever directory one happens to be in.
+    let directories = directories.filter(|directory| directory.is_absolute());
     directories.map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 

@@ -306,7 +306,7 @@ fn node(
     let file_type = match (&kind, bits & libc::S_IFMT) {
         (None, libc::S_IFIFO) => FileType::Fifo,
         (None, libc::S_IFSOCK) => FileType::Socket,
-        // A placeholder.
+        // A device cannot be made here: an empty file stands for it, and what it is to be is noted.
         _ => FileType::RegularFile,
     };
     mknodat(&parent, &*name, file_type, masked(target, bits), 0)?;
