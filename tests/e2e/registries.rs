@@ -345,7 +345,9 @@ fn a_base_is_used_as_it_is() {
         assert!(!forge.path("no").exists());
     };
     say(11, &["aci", "--name", "x", "--base", "base.tar"], "ctr-forge squash BASE");
-    say(13, &["oci", "--base", "Nothing/here"], "neither there nor in a registry");
+    for nothing in ["Nothing/here", "basee", "./base/tar", "library/alpine"] {
+        say(13, &["oci", "--base", nothing], "neither there nor in a registry");
+    }
     say(13, &["oci", "--base", &target, "--arch", "s390x"], "It has: amd64, arm64");
     say(13, &["oci", "--base", &format!("{}/missing:1", registry.address)], "does not have");
     say(2, &["oci", "--base", "base"], "has several images");

@@ -45,11 +45,7 @@ pub(super) fn base(
     let image = match path.exists() {
         true => ImageFile::open(&path, &forge.temp_dir)?.image(name.as_deref(), arch)?,
         false => {
-            let text = wanted.to_str().ok_or_else(|| Error::usage("the name of the base is no text"))?;
-            let reference = Reference::parse(text).map_err(|error| {
-                let message = format!("{} is neither there nor in a registry", wanted.display());
-                Error::new(ErrorKind::NotFound, message).because(&error).option("base")
-            })?;
+            let reference = in_registry(wanted)?;
             pulled = pull(forge, &reference, arch, plain_http)?;
             ImageFile::open(pulled.path(), &forge.temp_dir)?.image(None, None)?
         }
@@ -57,6 +53,24 @@ pub(super) fn base(
     forge.reporter.phase("Reading the base");
     let layers = (0..image.layers.len()).map(|index| finished(forge, component, &image, index, place));
     Ok(Base { layers: layers.collect::<Result<_>>()?, config: image.to_config()? })
+}
+
+/// The image of a registry that is meant. Its host has to be there: a path with a slip of the pen
+/// in it is not to be asked for on the network.
+fn in_registry(wanted: &Path) -> Result<Reference> {
+    let missing = || {
+        let message = format!("{} is neither there nor in a registry", wanted.display());
+        Error::new(ErrorKind::NotFound, message)
+            .hint("An image in a registry is named with its host: registry.example/app:1")
+            .option("base")
+    };
+    let text = wanted.to_str().ok_or_else(missing)?;
+    let host = text.trim_start_matches("docker://").split_once('/').map(|(host, _)| host);
+    let is_host = |host: &str| host == "localhost" || (host.contains(['.', ':']) && !host.starts_with('.'));
+    match host.is_some_and(is_host) {
+        true => Reference::parse(text).map_err(|error| missing().because(&error)),
+        false => Err(missing()),
+    }
 }
 
 /// A layer of the base as if it had been made here; its digests are compared.
