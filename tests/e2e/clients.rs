@@ -308,9 +308,6 @@ fn other_directories_are_refused() {
     forge
         .fails(2, ["output", "docker", "hello.tar", "-o", "mine", "--tag", "x:1"])
         .says(&["mine is a directory"]);
-    forge
-        .fails(2, ["output", "oci", "hello.tar", "-o", "-", "--tag", "x:1"])
-        .says(&["directory", "standard output"]);
     assert_eq!(forge.names("."), ["hello.tar", "mine"]);
     assert_eq!(
         (forge.names("mine"), forge.read("mine/thesis")),
@@ -401,7 +398,12 @@ fn engines_load() {
         "wait() {{ {wait}; }}; {podman} system service -t 30 unix://$PWD/podman.sock > log 2>&1 & wait podman.sock; \
          DOCKER_HOST=unix://$PWD/podman.sock $FORGE load image.tar; \
          DOCKER_HOST=unix://$PWD/podman.sock $FORGE output docker hello.tar --load --tag direct:2; \
-         {podman} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'; kill %1; rm -rf p r"
+         {podman} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'; \
+         {podman} save -q -o podman-saved.tar hello:1; \
+         {podman} save -q --format oci-archive -o podman-oci.tar hello:1; \
+         {podman} import -q {IMPORT} import.tar imported:1 > imported; \
+         {podman} inspect imported:1 > podman-imported.json; kill %1; rm -rf p r",
+        IMPORT = change(&forge),
     ));
     for name in ["Loaded image: docker.io/library/hello:1", "docker.io/library/direct:2"] {
         assert!(output.stdout().contains(name), "{}", output.stdout());
@@ -412,14 +414,49 @@ fn engines_load() {
          --iptables=false --ip6tables=false --bridge=none --ip-forward=false --ip-masq=false --userland-proxy=false \
          --storage-driver vfs > dlog 2>&1 & wait docker.sock; \
          code=0; DOCKER_HOST=unix://$PWD/docker.sock $FORGE load image.tar || code=$?; \
-         docker -H unix://$PWD/docker.sock run --rm --network none hello:1 || code=$?; \
-         kill $(cat pid); while kill -0 $(cat pid) 2> /dev/null; do sleep 0.1; done; rm -rf d e; exit $code"
+         D=\"docker -H unix://$PWD/docker.sock\"; $D run --rm --network none hello:1 || code=$?; \
+         $D save -o docker-saved.tar hello:1 || code=$?; \
+         $D import {IMPORT} import.tar imported:1 > imported || code=$?; \
+         $D inspect imported:1 > docker-imported.json || code=$?; \
+         $D run --rm --network none imported:1 || code=$?; \
+         kill $(cat pid); while kill -0 $(cat pid) 2> /dev/null; do sleep 0.1; done; rm -rf d e; exit $code",
+        IMPORT = change(&forge),
     ));
     assert!(
         output.stdout().contains("Loaded image: hello:1") && output.stdout().contains("hello ["),
         "{}",
         output.stdout()
     );
+    assert!(
+        output.stdout().contains("hello [\"/hello\", \"first\", \"second word\"] in \"/work\""),
+        "{output:?}"
+    );
+    let tree = |image: &str| forge.ok(["inspect", "--tree-digest", image]).stdout();
+    for saved in ["podman-saved.tar", "podman-oci.tar", "docker-saved.tar"] {
+        assert_eq!(tree(saved), tree("image.tar"), "{saved}");
+    }
+    forge.ok([&["output", "oci", "hello.tar", "-o", "all", "--tag", "all:1"], &WORDS[..]].concat());
+    let expected = &json_of(&forge, "skopeo inspect --config oci:all:1")["config"];
+    for engine in ["docker", "podman"] {
+        let imported = &json_of(&forge, &format!("cat {engine}-imported.json"))[0]["Config"];
+        for key in IMPORTED {
+            assert_eq!(imported[key], expected[key], "{engine}: {key}");
+        }
+    }
+}
+
+/// What is said by `--change`, as the configuration calls it.
+const IMPORTED: [&str; 8] =
+    ["Entrypoint", "Cmd", "Env", "User", "WorkingDir", "ExposedPorts", "Volumes", "Labels"];
+
+/// Makes `import.tar`, and returns the words of the command for it that say how it is run.
+fn change(forge: &Forge) -> String {
+    let words = [&["--json", "output", "docker", "hello.tar", "-o", "import.tar", "--import"], &WORDS[..]];
+    let output = forge.ok(words.concat()).says(&["takes no stop signal"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hint = report["hints"][0].as_str().unwrap();
+    let words = hint.strip_prefix("Import it: docker import ").unwrap();
+    words.strip_suffix(" import.tar").unwrap().to_owned()
 }
 
 fn nothing_is_loaded() {

@@ -26,6 +26,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "images::squash_keeps_the_configuration", needs: &[], run: squash_keeps_the_configuration },
     Test { name: "images::aci_is_valid", needs: &[Need::Built("actool")], run: aci_is_valid },
     Test { name: "images::aci_says_what_it_cannot", needs: &[], run: aci_says_what_it_cannot },
+    Test { name: "images::a_layout_as_one_file", needs: &[SKOPEO], run: a_layout_as_one_file },
+    Test { name: "images::several_platforms_at_once", needs: &[SKOPEO], run: several_platforms_at_once },
+    Test { name: "images::an_import_is_one_tree", needs: &[], run: an_import_is_one_tree },
+    Test { name: "images::annotations", needs: &[SKOPEO], run: annotations },
     Test { name: "images::several_inputs_are_one_aci", needs: &[], run: several_inputs_are_one_aci },
 ];
 
@@ -369,4 +373,114 @@ fn several_inputs_are_one_aci() {
     forge.write("b.tar", archive(&[Member::file("both", "b"), Member::file("b", "2")]));
     forge.ok(["output", "aci", "a.tar", "b.tar", "-o", "ab.aci", "--name", "ab", "--compression", "none"]);
     forge.sh("test $(tar -xOf ab.aci rootfs/both) = b; tar -xOf ab.aci rootfs/a rootfs/b; test $(tar -tf ab.aci | grep -c both) = 1");
+}
+
+fn a_layout_as_one_file() {
+    let forge = Forge::new();
+    forge.write("rootfs.tar", archive(&[Member::file("etc/x", "1")]));
+    let make = |target: &str| forge.ok(["output", "oci", "rootfs.tar", "-o", target, "--tag", "app:1"]);
+    make("image");
+    make("image.tar");
+    forge.sh("skopeo copy -q oci-archive:image.tar:1 dir:copied");
+    assert_eq!(inspected(&forge, "image.tar")[0]["digest"], inspected(&forge, "image")[0]["digest"]);
+    assert_eq!(inspected(&forge, "image.tar")[0]["format"], "oci-archive");
+    // Twice the same bytes, also where it is piped.
+    assert!(make("-").stdout == forge.read("image.tar"));
+    let names = forge.sh("tar -tvf image.tar | awk '{print $2, $6}' | grep -v blobs/sha256/.").stdout();
+    assert_eq!(names, "0/0 ./\n0/0 blobs/\n0/0 blobs/sha256/\n0/0 index.json\n0/0 oci-layout\n");
+    // What is a directory stays one, whatever its name.
+    forge.sh("mv image layout.tar");
+    make("layout.tar");
+    assert_eq!(forge.names("layout.tar"), ["blobs", "index.json", "oci-layout"]);
+    // An archive is written anew, and a failure leaves the old one.
+    let before = forge.read("image.tar");
+    forge.write("broken.tar", "broken");
+    forge.fails(4, ["output", "oci", "broken.tar", "-o", "image.tar"]);
+    assert!(forge.read("image.tar") == before);
+    assert!(!forge.names(".").iter().any(|name| name.starts_with('.')), "{:?}", forge.names("."));
+}
+
+fn several_platforms_at_once() {
+    let forge = Forge::new();
+    for (arch, content) in [("amd64", "a"), ("arm64", "b")] {
+        forge.write(format!("{arch}.tar"), archive(&[Member::file("arch", content), Member::file("x", "")]));
+    }
+    forge.write("both.tar", archive(&[Member::file("both", "1")]));
+    let arm = ["--arch", "aarch64", "arm64.tar", "both.tar"];
+    let words = ["output", "oci", "--tag", "app:1", "--arch", "amd64", "amd64.tar"];
+    for target in ["image", "image.tar"] {
+        forge.ok(words.iter().chain(&arm).chain(&["-o", target]));
+        let images = inspected(&forge, &format!("{target}:1"));
+        let of =
+            |n: usize| (images[n]["arch"].as_str().unwrap(), images[n]["layers"].as_array().unwrap().len());
+        assert_eq!((of(0), of(1)), (("amd64", 1), ("arm64", 2)));
+        assert_eq!(forge.ok(["inspect", "--tree-digest", target, "--arch", "arm64"]).stdout().len(), 72);
+    }
+    // One name, which readers follow to their own platform.
+    let index = forge.read("image/index.json");
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let [entry] = &index["manifests"].as_array().unwrap()[..] else { panic!("{index}") };
+    assert!(entry["mediaType"].as_str().unwrap().contains("image.index"), "{index}");
+    forge.sh("skopeo --override-arch arm64 copy -q oci:image:1 oci:arm:1; skopeo inspect oci:arm:1 | grep -q arm64; \
+         skopeo copy -q --all oci-archive:image.tar:1 oci:all:1");
+    assert_eq!(
+        digest(&forge, "arm"),
+        forge.ok(["inspect", "--tree-digest", "image", "--arch", "arm64"]).stdout()
+    );
+    // The same tag once more is replaced as a whole.
+    forge.ok(["output", "oci", "both.tar", "-o", "image", "--tag", "app:1"]);
+    assert_eq!(inspected(&forge, "image").as_array().unwrap().len(), 1);
+    // Words that do not fit.
+    let say = |code: i32, format: &str, words: &[&str], says: &str| {
+        forge.fails(code, ["output", format, "-o", "never"].iter().chain(words)).says(&[says]);
+        assert!(!forge.path("never").exists());
+    };
+    say(
+        2,
+        "oci",
+        &["both.tar", "--arch", "amd64", "--arch", "arm64", "arm64.tar"],
+        "stands before every --arch",
+    );
+    say(
+        2,
+        "oci",
+        &["--arch", "amd64", "--arch", "arm64", "arm64.tar"],
+        "no root filesystem follows --arch amd64",
+    );
+    say(2, "oci", &["--arch", "arm64", "both.tar", "--arch", "aarch64", "arm64.tar"], "two images are for");
+    say(2, "docker", &["--arch", "amd64", "both.tar", "--arch", "arm64", "arm64.tar"], "multiple times");
+}
+
+fn an_import_is_one_tree() {
+    let forge = Forge::new();
+    forge.write("a.tar", archive(&[Member::file("both", "a"), Member::file("a", "1")]));
+    forge.write("b.tar", archive(&[Member::file("both", "b")]));
+    let words = ["output", "docker", "a.tar", "b.tar", "--import", "--tag", "app:1", "--env", "A=it's {}"];
+    forge
+        .ok(words.iter().chain(&["-o", "import.tar", "--compression", "none"]))
+        .says(&["docker import --change 'ENV A=\"it'\\''s {''}\"' import.tar app:1"]);
+    forge.sh("test \"$(tar -tf import.tar | sort | tr '\\n' ' ')\" = './ a both '; test $(tar -xOf import.tar both) = b");
+    forge.fails(11, words.iter().chain(&["-o", "x.tar", "--env", "B=1\n2"])).says(&["ENV B has one"]);
+    forge.fails(2, words.iter().chain(&["--load"])).says(&["--import"]);
+    assert!(!forge.path("x.tar").exists());
+}
+
+fn annotations() {
+    let forge = Forge::new();
+    forge.write("rootfs.tar", archive(&[Member::file("a", "1")]));
+    let words =
+        ["rootfs.tar", "--tag", "app:1", "--annotation", "org.example.a=1", "--annotation", "org.example.b="];
+    forge.ok(["output", "oci", "-o", "image"].iter().chain(&words));
+    forge.ok(["output", "aci", "-o", "image.aci"].iter().chain(&words));
+    let manifest: Value =
+        serde_json::from_str(&forge.sh("skopeo inspect --raw oci:image:1").stdout()).unwrap();
+    let expected = serde_json::json!({"org.example.a": "1", "org.example.b": ""});
+    assert_eq!(manifest["annotations"], expected);
+    // They stay with the image when it is packed anew.
+    forge.ok(["squash", "image.aci", "-o", "again"]);
+    forge.ok(["squash", "image", "-o", "squashed"]);
+    for image in ["image", "again", "squashed"] {
+        assert_eq!(inspected(&forge, image)[0]["annotations"], expected, "{image}");
+    }
+    forge.fails(2, ["output", "oci", "-o", "x", "rootfs.tar", "--annotation", "a"]).says(&["NAME=VALUE"]);
 }

@@ -23,18 +23,19 @@ pub struct ImageWords {
     pub volumes: Vec<String>,
     /// `NAME=VALUE`.
     pub labels: Vec<String>,
+    /// `NAME=VALUE`.
+    pub annotations: Vec<String>,
     /// `SIGTERM` or a number.
     pub stop_signal: Option<String>,
     /// `NAME[:TAG]`.
     pub tags: Vec<String>,
-    /// An architecture, by its OCI name or the name that `uname` or a distribution uses.
-    pub arch: Option<String>,
 }
 
 impl ImageWords {
-    /// Checks the words. `created` is in seconds since 1970.
-    pub fn check(&self, created: i64) -> Result<ImageConfig> {
-        let (arch, variant) = match &self.arch {
+    /// Checks the words. `arch` is OCI's name of an architecture, or the name that `uname` or a
+    /// distribution uses; without one it is this machine's. `created` is in seconds since 1970.
+    pub fn check(&self, arch: Option<&str>, created: i64) -> Result<ImageConfig> {
+        let (arch, variant) = match arch {
             Some(arch) => parse_arch(arch)?,
             None => host_arch(),
         };
@@ -50,7 +51,8 @@ impl ImageWords {
             workdir: self.workdir.as_deref().map(|path| absolute("workdir", path)).transpose()?,
             ports: self.ports.iter().map(|port| parse_port(port)).collect::<Result<_>>()?,
             volumes: self.volumes.iter().map(|path| absolute("volume", path)).collect::<Result<_>>()?,
-            labels: labels(&self.labels)?,
+            labels: pairs("label", &self.labels)?,
+            annotations: pairs("annotation", &self.annotations)?,
             stop_signal: self.stop_signal.as_deref().map(signal).transpose()?,
             tags: self.tags.iter().map(|tag| parse_name(tag)).collect::<Result<_>>()?,
         })
@@ -100,13 +102,13 @@ fn environment(words: &[String]) -> Result<Vec<String>> {
     Ok(environment)
 }
 
-fn labels(words: &[String]) -> Result<BTreeMap<String, String>> {
+fn pairs(option: &str, words: &[String]) -> Result<BTreeMap<String, String>> {
     let parse = |word: &String| match word.split_once('=') {
         // "$fd" would be taken for a file on its way to the plugin.
         Some((name, value)) if !name.is_empty() && !name.starts_with('$') => {
             Ok((name.to_owned(), value.to_owned()))
         }
-        _ => Err(wrong("label", word, "expected NAME=VALUE, where NAME does not begin with \"$\"")),
+        _ => Err(wrong(option, word, "expected NAME=VALUE, where NAME does not begin with \"$\"")),
     };
     words.iter().map(parse).collect()
 }
@@ -275,23 +277,23 @@ mod tests {
         let check = |change: &dyn Fn(&mut ImageWords)| {
             let mut words = ImageWords::default();
             change(&mut words);
-            words.check(0)
+            words.check(None, 0)
         };
         let config = check(&|words| {
             words.env = ["A=1", "B=", "A=2"].map(String::from).into();
             words.ports = vec!["80".into(), "53/udp".into()];
-            words.arch = Some("aarch64".into());
         })
         .unwrap();
         assert_eq!(config.env, ["A=2", "B="]);
         assert_eq!(config.ports.into_iter().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
-        assert_eq!(config.arch, "arm64");
+        assert_eq!(ImageWords::default().check(Some("aarch64"), 0).unwrap().arch, "arm64");
+        assert!(ImageWords::default().check(Some("z80"), 0).is_err());
         assert!(check(&|words| words.env = vec!["=x".into()]).is_err());
         assert!(check(&|words| words.ports = vec!["0".into()]).is_err());
         assert!(check(&|words| words.ports = vec!["80/xyz".into()]).is_err());
         assert!(check(&|words| words.workdir = Some("relative".into())).is_err());
         assert!(check(&|words| words.user = Some("a:b:c".into())).is_err());
         assert!(check(&|words| words.stop_signal = Some("TERM".into())).is_err());
-        assert!(check(&|words| words.arch = Some("z80".into())).is_err());
+        assert!(check(&|words| words.annotations = vec!["$fd=1".into()]).is_err());
     }
 }

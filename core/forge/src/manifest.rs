@@ -1,7 +1,7 @@
 //! Parses `plugin.toml` and checks what serde cannot.
 
 use ctr_forge_plugin::{
-    Component, Error, FEATURES, Manifest, OptionSpec, PROTOCOL, Result, Role, ValueType, is_name,
+    Component, Error, FEATURES, Manifest, Merges, OptionSpec, PROTOCOL, Result, Role, ValueType, is_name,
 };
 use semver::{Version, VersionReq};
 
@@ -12,6 +12,7 @@ fn reserved(role: Role) -> &'static [&'static str] {
             &["arch", "dry-run", "exclude-path", "lock", "offline", "output", "report", "sandbox"]
         }
         Role::Output => &[
+            "annotation",
             "arch",
             "base",
             "cmd",
@@ -19,6 +20,7 @@ fn reserved(role: Role) -> &'static [&'static str] {
             "env",
             "label",
             "load",
+            "mount-from",
             "output",
             "plain-http",
             "port",
@@ -163,6 +165,12 @@ fn check_component(role: Role, component: &Component) -> Result<()> {
         }
         check_option(option)
             .map_err(|message| Error::plugin(format!("option \"{}\" {message}", option.name)))?;
+    }
+    if let Merges::With(name) = &component.merges
+        && !component.options.iter().any(|option| option.name == *name && option.kind == ValueType::Bool)
+    {
+        let name = name.escape_debug();
+        return Err(Error::plugin(format!("\"merges\" names \"{name}\", which is no option of type bool")));
     }
     check_references(&component.options)?;
     check_positionals(role, &component.options)

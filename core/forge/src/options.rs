@@ -67,6 +67,11 @@ impl Options {
         })
     }
 
+    /// Whether the user gave this option.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.values.iter().any(|(option, values)| option.name == name && !values.is_empty())
+    }
+
     /// The values that are no files, by option name: what a lock is compared by.
     pub(crate) fn words(&self) -> Result<Value> {
         let is_word = |given: &Given| matches!(given, Given::Plain(_));

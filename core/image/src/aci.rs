@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
+use ctr_forge_oci::APPC_ARCHITECTURES;
 use ctr_forge_plugin::{Error, ImageConfig, Result};
 use serde::Deserialize;
 
@@ -16,18 +17,6 @@ pub(crate) const MANIFEST: &str = "manifest";
 
 /// All files of the image lie below this.
 const ROOTFS: &str = "rootfs";
-
-/// appc's names of architectures that OCI calls otherwise (appc `spec/types.md`), with the variant.
-const LABELS_ARCH: &[(&str, &str, Option<&str>)] = &[
-    ("amd64", "amd64", None),
-    ("i386", "386", None),
-    ("aarch64", "arm64", None),
-    ("armv6l", "arm", Some("v6")),
-    ("armv7l", "arm", Some("v7")),
-    ("ppc64", "ppc64", None),
-    ("ppc64le", "ppc64le", None),
-    ("s390x", "s390x", None),
-];
 
 #[derive(Debug, Deserialize)]
 struct Manifest {
@@ -52,7 +41,7 @@ pub(crate) fn image(store: &Store) -> Result<Image> {
         pairs.iter().find(|pair| pair.name == name).map(|pair| pair.value.clone())
     };
     let label = find(&manifest.labels, "arch");
-    let known = label.as_deref().and_then(|label| LABELS_ARCH.iter().find(|known| known.0 == label));
+    let known = label.as_deref().and_then(|label| APPC_ARCHITECTURES.iter().find(|known| known.2 == label));
     let Store::Archive { file, .. } = store else {
         return Err(Error::input("an ACI is a file"));
     };
@@ -63,11 +52,12 @@ pub(crate) fn image(store: &Store) -> Result<Image> {
     Ok(Image {
         format: Format::Aci,
         names,
+        index: None,
         manifest: None,
         media_type: None,
         config,
-        arch: known.map(|known| known.1.to_owned()).or(label),
-        variant: known.and_then(|known| known.2).map(str::to_owned),
+        arch: known.map(|known| known.0.to_owned()).or(label),
+        variant: known.and_then(|known| known.1).map(str::to_owned),
         created: find(&manifest.annotations, "created"),
         layers: vec![layer(file)?],
     })
@@ -98,6 +88,13 @@ struct MountPoint {
 }
 
 /// How the image is run, in OCI's words (appc `spec/aci.md`, "Image Manifest Schema").
+/// What the manifest says of the image, but for the date, which has a place of its own.
+pub(crate) fn annotations(manifest: &Document) -> BTreeMap<String, String> {
+    let manifest = parse::<Manifest>(manifest, MANIFEST).ok();
+    let pairs = manifest.into_iter().flat_map(|manifest| manifest.annotations);
+    pairs.filter(|pair| pair.name != "created").map(|pair| (pair.name, pair.value)).collect()
+}
+
 pub(crate) fn config(manifest: &Document, base: ImageConfig) -> Result<ImageConfig> {
     #[derive(Deserialize)]
     struct Manifest {

@@ -32,6 +32,20 @@ struct Config {
 }
 
 impl Image {
+    /// What its manifest says of it.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        #[derive(Deserialize)]
+        struct Manifest {
+            #[serde(default)]
+            annotations: BTreeMap<String, String>,
+        }
+        if self.format == Format::Aci {
+            return crate::aci::annotations(&self.config);
+        }
+        let manifest = self.manifest.as_ref().and_then(|manifest| parse::<Manifest>(manifest, "").ok());
+        manifest.map(|manifest| manifest.annotations).unwrap_or_default()
+    }
+
     /// How it is run, without its names. What our outputs have no word for (health checks, history,
     /// isolators) is left out.
     ///
@@ -49,6 +63,7 @@ impl Image {
             arch: self.arch.clone().unwrap_or_default(),
             variant: self.variant.clone(),
             created,
+            annotations: self.annotations(),
             ..ImageConfig::default()
         };
         if self.format == Format::Aci {

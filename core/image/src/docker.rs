@@ -56,6 +56,7 @@ pub(crate) fn image(store: &Store, item: &Item) -> Result<Image> {
     Ok(Image {
         format: Format::Docker,
         names: item.repo_tags.clone().unwrap_or_default(),
+        index: None,
         manifest: None,
         media_type: None,
         config,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ctr_forge_oci::media_type;
 use ctr_forge_plugin::{Error, ErrorKind, Result};
@@ -44,6 +45,8 @@ pub struct Image {
     pub format: Format,
     /// What it is called there.
     pub names: Vec<String>,
+    /// The index that has it and images for other platforms, where there is one.
+    pub index: Option<Arc<Document>>,
     /// The manifest, of a format that has one with a digest: OCI.
     pub manifest: Option<Document>,
     /// The manifest's media type.

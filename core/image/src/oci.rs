@@ -1,5 +1,7 @@
 //! OCI layouts and archives: from `index.json` to an image (image-spec 1.1).
 
+use std::sync::Arc;
+
 use ctr_forge_oci::layout::{self, INDEX_FILE, LAYOUT_FILE};
 use ctr_forge_oci::{annotation, media_type};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
@@ -35,6 +37,15 @@ pub(crate) struct Descriptor {
     /// What an artifact is, which is no image: a signature, an SBOM.
     #[serde(default)]
     artifact_type: Option<String>,
+}
+
+impl Descriptor {
+    fn is_image(&self) -> bool {
+        let kind = [media_type::MANIFEST, DOCKER_MANIFEST, ""].contains(&self.media_type.as_str());
+        // What buildkit notes of a build goes for an image of no platform.
+        let is_known = self.platform.as_ref().is_none_or(|platform| platform.architecture != "unknown");
+        kind && self.artifact_type.is_none() && is_known
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -83,6 +94,8 @@ pub(crate) struct Entry {
     pub(crate) descriptor: Descriptor,
     /// What the outermost index calls it.
     pub(crate) names: Vec<String>,
+    /// The index inside of that one which has it, with images for other platforms and nothing else.
+    index: Option<Arc<Document>>,
 }
 
 impl Entry {
@@ -103,31 +116,35 @@ pub(crate) fn entries(store: &Store) -> Result<Vec<Entry>> {
     }
     let index = store.document(INDEX_FILE)?.ok_or_else(|| Error::input("there is no index.json"))?;
     let mut entries: Vec<Entry> = Vec::new();
-    collect(store, &index, INDEX_FILE, &[], 0, &mut entries)?;
+    collect(store, &Arc::new(index), INDEX_FILE, &[], 0, &mut entries)?;
     Ok(entries)
 }
 
 fn collect(
     store: &Store,
-    index: &Document,
+    document: &Arc<Document>,
     title: &str,
     names: &[String],
     depth: usize,
     entries: &mut Vec<Entry>,
 ) -> Result<()> {
-    let index: Index = parse(index, title)?;
+    let index: Index = parse(document, title)?;
+    let whole = depth == 1 && index.manifests.iter().all(Descriptor::is_image);
     for descriptor in index.manifests {
         let mut names = names.to_vec();
         names.extend(name(&descriptor));
         match descriptor.media_type.as_str() {
             media_type::INDEX | DOCKER_LIST if depth < MAX_DEPTH => {
-                let inner = verified(store, &descriptor)?;
+                let inner = Arc::new(verified(store, &descriptor)?);
                 collect(store, &inner, &descriptor.digest, &names, depth + 1, entries)?;
             }
-            media_type::MANIFEST | DOCKER_MANIFEST | "" if descriptor.artifact_type.is_none() => {
+            _ if descriptor.is_image() => {
                 match entries.iter_mut().find(|entry| entry.descriptor.digest == descriptor.digest) {
                     Some(entry) => entry.names.extend(names),
-                    None => entries.push(Entry { descriptor, names }),
+                    None => {
+                        let index = whole.then(|| document.clone());
+                        entries.push(Entry { descriptor, names, index });
+                    }
                 }
             }
             // Signatures, attestations, and what is yet to come.
@@ -167,6 +184,7 @@ pub(crate) fn image(store: &Store, entry: &Entry, format: Format) -> Result<Imag
     Ok(Image {
         format,
         names: entry.names.clone(),
+        index: entry.index.clone(),
         media_type: Some(match entry.descriptor.media_type.as_str() {
             "" => media_type::MANIFEST.to_owned(),
             other => other.to_owned(),

@@ -92,17 +92,30 @@ impl ImageFile {
         }
     }
 
+    /// All images with this name: one for each platform, if it is more than one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one cannot be read.
+    pub fn named(&self, name: &str) -> Result<Vec<Image>> {
+        let mut images = self.images()?;
+        let all: Vec<_> = images.iter().map(|image| described(&image.names, image.arch.clone())).collect();
+        images.retain(|image| is_called(&image.names, name));
+        if images.is_empty() {
+            let message = format!("{} has no image called \"{name}\"", self.path.display());
+            let error = Error::new(ErrorKind::NotFound, message);
+            return Err(error.hint(format!("There are: {}", listed(&all))));
+        }
+        Ok(images)
+    }
+
     /// The one image with this name and architecture, where those are given.
     ///
     /// # Errors
     ///
     /// If there is none, or more than one.
     pub fn image(&self, name: Option<&str>, arch: Option<&str>) -> Result<Image> {
-        let has_name = |names: &[String]| {
-            name.is_none_or(|wanted| {
-                names.iter().any(|name| name == wanted || name.ends_with(&format!(":{wanted}")))
-            })
-        };
+        let has_name = |names: &[String]| name.is_none_or(|wanted| is_called(names, wanted));
         let mut found = Vec::new();
         let mut all = Vec::new();
         match self.format {
@@ -142,6 +155,11 @@ impl ImageFile {
             ))),
         }
     }
+}
+
+/// Whether one of the names is this one, whole or its tag.
+fn is_called(names: &[String], wanted: &str) -> bool {
+    names.iter().any(|name| name == wanted || name.ends_with(&format!(":{wanted}")))
 }
 
 fn described(names: &[String], arch: Option<String>) -> String {

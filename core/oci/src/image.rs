@@ -7,7 +7,7 @@ use sha2::Digest as _;
 
 use crate::config::Config;
 use crate::manifest::{Manifest, annotation, media_type};
-use crate::{Descriptor, Platform, layout};
+use crate::{Descriptor, Index, Platform, layout};
 
 /// A JSON document and the descriptor that points at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,10 @@ impl Image {
         }
         let config = Document::new(media_type::CONFIG, &Config::new(image, layers)?)?;
         let layers: Vec<_> = layers.iter().map(Descriptor::from).collect();
-        let manifest = Document::new(media_type::MANIFEST, &Manifest::new(&config.descriptor, &layers))?;
+        let manifest = Document::new(
+            media_type::MANIFEST,
+            &Manifest::new(&config.descriptor, &layers, &image.annotations),
+        )?;
         Ok(Self { config, manifest, layers, names: image.tags.clone(), platform: image.into() })
     }
 
@@ -64,21 +67,56 @@ impl Image {
 
     /// What an index has of it: the manifest once for each name, or once without a name.
     pub fn entries(&self) -> Vec<Descriptor> {
-        let platform = Some(self.platform.clone());
-        let unnamed = Descriptor { platform, ..self.manifest.descriptor.clone() };
-        if self.names.is_empty() {
-            return vec![unnamed];
-        }
-        let named = self.names.iter().map(|name| Descriptor {
-            annotations: [
-                (annotation::IMAGE_NAME, name.full.clone()),
-                (annotation::REF_NAME, name.tag.clone()),
-            ]
-            .into(),
-            ..unnamed.clone()
-        });
-        named.collect()
+        named(&self.in_index(), &self.names)
     }
+
+    fn in_index(&self) -> Descriptor {
+        Descriptor { platform: Some(self.platform.clone()), ..self.manifest.descriptor.clone() }
+    }
+}
+
+/// Images that are one but for their platform: an index of their manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platforms {
+    /// The index.
+    pub index: Document,
+    names: Vec<ImageName>,
+}
+
+impl Platforms {
+    /// The index of `images`, with the names of the first.
+    ///
+    /// Fails with [`ErrorKind::Input`] if two are for one platform.
+    pub fn new(images: &[Image]) -> Result<Self> {
+        let mut index = Index::new();
+        for (number, image) in images.iter().enumerate() {
+            if images[..number].iter().any(|other| other.platform == image.platform) {
+                let message = format!("two images are for the platform {}", image.platform.architecture);
+                return Err(Error::input(message));
+            }
+            index.push(&image.in_index())?;
+        }
+        let names = images.first().map(|image| image.names.clone()).unwrap_or_default();
+        Ok(Self { index: Document::new(media_type::INDEX, &index)?, names })
+    }
+
+    /// What the index of a layout has of it: see [`Image::entries`].
+    pub fn entries(&self) -> Vec<Descriptor> {
+        named(&self.index.descriptor, &self.names)
+    }
+}
+
+/// A descriptor once for each name, or once without.
+fn named(unnamed: &Descriptor, names: &[ImageName]) -> Vec<Descriptor> {
+    if names.is_empty() {
+        return vec![unnamed.clone()];
+    }
+    let named = names.iter().map(|name| Descriptor {
+        annotations: [(annotation::IMAGE_NAME, name.full.clone()), (annotation::REF_NAME, name.tag.clone())]
+            .into(),
+        ..unnamed.clone()
+    });
+    named.collect()
 }
 
 /// `value` as JSON without white space.
@@ -120,6 +158,7 @@ mod tests {
             ports: ["80/tcp".to_owned()].into(),
             volumes: ["/v".to_owned()].into(),
             labels: [("k".to_owned(), "\"v\"".to_owned())].into(),
+            annotations: [("org.example.a".to_owned(), "b".to_owned())].into(),
             stop_signal: Some("SIGTERM".into()),
             tags: Vec::new(),
         }
@@ -150,7 +189,8 @@ mod tests {
             r#""layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","#,
             &format!(r#""digest":"sha256:{}","size":10}},"#, "a".repeat(64)),
             r#"{"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd","#,
-            &format!(r#""digest":"sha256:{}","size":10}}]}}"#, "b".repeat(64)),
+            &format!(r#""digest":"sha256:{}","size":10}}],"#, "b".repeat(64)),
+            r#""annotations":{"org.example.a":"b"}}"#,
         ];
         assert_eq!(text(&image.manifest), manifest.concat());
     }
@@ -184,6 +224,27 @@ mod tests {
         assert_eq!(entries[1].annotations[annotation::REF_NAME], "2");
         assert_eq!(entries[1].annotations[annotation::IMAGE_NAME], "registry.example/b:2");
         assert_eq!(entries[1].platform.as_ref().unwrap().variant.as_deref(), Some("v7"));
+    }
+
+    #[test]
+    fn several_platforms_are_one_index() {
+        let name = ImageName { name: "a".into(), tag: "1".into(), full: "registry.example/a:1".into() };
+        let one = |arch: &str| {
+            let (arch, variant, tags) = (arch.to_owned(), None, vec![name.clone()]);
+            Image::new(&ImageConfig { arch, variant, tags, ..full() }, &[]).unwrap()
+        };
+        let images = [one("amd64"), one("arm64")];
+        let platforms = Platforms::new(&images).unwrap();
+        let text = text(&platforms.index);
+        for image in &images {
+            assert!(text.contains(&image.manifest.descriptor.digest), "{text}");
+        }
+        assert!(!text.contains("ref.name"), "{text}");
+        let [entry] = &platforms.entries()[..] else { panic!("one entry") };
+        assert_eq!(entry.media_type, media_type::INDEX);
+        assert_eq!(entry.annotations[annotation::REF_NAME], "1");
+        assert!(entry.platform.is_none());
+        assert!(Platforms::new(&[one("amd64"), one("amd64")]).is_err());
     }
 
     #[test]

@@ -92,10 +92,16 @@ pub(crate) struct Manifest<'a> {
     pub(crate) media_type: &'static str,
     pub(crate) config: &'a Descriptor,
     pub(crate) layers: &'a [Descriptor],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Manifest<'a> {
-    pub(crate) fn new(config: &'a Descriptor, layers: &'a [Descriptor]) -> Self {
-        Self { schema_version: 2, media_type: media_type::MANIFEST, config, layers }
+    pub(crate) fn new(
+        config: &'a Descriptor,
+        layers: &'a [Descriptor],
+        annotations: &'a BTreeMap<String, String>,
+    ) -> Self {
+        Self { schema_version: 2, media_type: media_type::MANIFEST, config, layers, annotations }
     }
 }

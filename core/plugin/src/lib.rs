@@ -40,14 +40,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use files::{map_files, to_frame};
 pub use host::{Fetched, Fetches, Host, Rootfs, lend};
 pub use manifest::{
-    Component, Duplicates, FEATURES, LayerForm, Manifest, Needs, OptionSpec, PROTOCOL, Role, ValueType,
-    Writes, is_name, symbol,
+    Component, Duplicates, FEATURES, LayerForm, Manifest, Merges, Needs, OptionSpec, PROTOCOL, Role,
+    ValueType, Writes, is_name, symbol,
 };
 pub use message::{
     BuildTarget, Check, CheckedBy, Context, Destination, Event, FetchRequest, FetchUrl, FileDigest, FileRef,
     HostInfo, ImageConfig, ImageName, LayerRef, Level, OutputReport, Package, PackageTarget, PathValue,
-    PlanTarget, Request, Resolved, Script, ScriptOutcome, SignatureKind, Signer, SourceReport, TrustLink,
-    Unpacked, Vouch,
+    PlanTarget, PlatformImage, Request, Resolved, Script, ScriptOutcome, SignatureKind, Signer, SourceReport,
+    TrustLink, Unpacked, Vouch,
 };
 pub use output::Output;
 pub use serve::{invoke_alone, serve, serve_on};

@@ -87,14 +87,42 @@ pub struct Component {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerForm>,
     /// For outputs: whether all inputs become one layer, as the format has but one tree.
+    #[serde(default, skip_serializing_if = "Merges::is_never")]
+    pub merges: Merges,
+    /// For outputs that write a directory: whether it may as well be one tar archive.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub merges: bool,
+    pub archive: bool,
+    /// For outputs: whether one result holds images for several platforms.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub platforms: bool,
     /// For outputs: names that begin so mean something else in its layers, so no file can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_prefix: Option<String>,
     /// Its own options. Those that every source or output has come from the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "option")]
     pub options: Vec<OptionSpec>,
+}
+
+/// When all inputs of an output become one layer: never, always, or with one of its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Merges {
+    /// Always, or never.
+    Fixed(bool),
+    /// Where this option, a `bool`, is given.
+    With(String),
+}
+
+impl Merges {
+    fn is_never(&self) -> bool {
+        *self == Self::Fixed(false)
+    }
+}
+
+impl Default for Merges {
+    fn default() -> Self {
+        Self::Fixed(false)
+    }
 }
 
 /// What a job needs of the system.

@@ -319,8 +319,20 @@ pub struct PackageTarget {
     pub image: ImageConfig,
     /// The layers, base first.
     pub layers: Vec<LayerRef>,
+    /// The same image for further platforms; none but for an output whose manifest says `platforms`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<PlatformImage>,
     /// Where the result goes.
     pub destination: Destination,
+}
+
+/// An image of several that are one but for their platform.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlatformImage {
+    /// How the image is run and named: the names are those of the first.
+    pub image: ImageConfig,
+    /// The layers, base first.
+    pub layers: Vec<LayerRef>,
 }
 
 /// How an image is run and named, whatever its format.
@@ -359,6 +371,9 @@ pub struct ImageConfig {
     /// Free metadata.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// What is said of the image itself, and not of what it runs as.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// `SIGTERM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
@@ -411,6 +426,9 @@ pub enum Destination {
         directory: FileRef,
         /// What is at the final place already, for reading; `null` where nothing is.
         existing: Option<FileRef>,
+        /// Whether the host makes one tar archive of it, as the manifest's `archive` allows.
+        #[serde(default)]
+        archive: bool,
     },
 }
 

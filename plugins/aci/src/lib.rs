@@ -32,9 +32,6 @@ pub struct Options {
     /// Each `NAME=JSON`.
     #[serde(default)]
     isolator: Vec<BTreeMap<String, String>>,
-    /// Each `NAME=VALUE`.
-    #[serde(default)]
-    annotation: Vec<BTreeMap<String, String>>,
 }
 
 impl Output for Aci {
@@ -68,14 +65,14 @@ impl Output for Aci {
 
 #[cfg(test)]
 mod tests {
-    use ctr_forge_plugin::{Manifest, Role, Writes};
+    use ctr_forge_plugin::{Manifest, Merges, Role, Writes};
 
     #[test]
     fn the_manifest_names_this_output() {
         let manifest: Manifest = toml::from_str(include_str!("../plugin.toml")).unwrap();
         let [component] = manifest.components(Role::Output) else { panic!("one output") };
         assert_eq!((manifest.name.as_str(), component.id.as_str()), ("aci", "aci"));
-        assert_eq!((component.writes, component.merges), (Writes::File, true));
+        assert_eq!((component.writes, &component.merges), (Writes::File, &Merges::Fixed(true)));
         assert_eq!(manifest.version, env!("CARGO_PKG_VERSION"));
     }
 }

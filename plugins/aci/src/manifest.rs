@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ctr_forge_oci::rfc3339;
+use ctr_forge_oci::{APPC_ARCHITECTURES, rfc3339};
 use ctr_forge_plugin::{Error, ErrorKind, Host, ImageConfig, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -12,18 +12,6 @@ use crate::Options;
 
 /// The version of the specification: its last.
 const VERSION: &str = "0.8.11";
-
-/// OCI's architectures, with their variants, and what appc calls them. Others it does not know.
-const ARCHITECTURES: &[(&str, Option<&str>, &str)] = &[
-    ("amd64", None, "amd64"),
-    ("386", None, "i386"),
-    ("arm64", None, "aarch64"),
-    ("arm", Some("v6"), "armv6l"),
-    ("arm", Some("v7"), "armv7l"),
-    ("ppc64", None, "ppc64"),
-    ("ppc64le", None, "ppc64le"),
-    ("s390x", None, "s390x"),
-];
 
 /// All isolators there are: readers refuse others.
 const ISOLATORS: &[&str] = &[
@@ -118,7 +106,7 @@ pub(crate) fn manifest(options: &Options, image: &ImageConfig, host: &Host) -> R
         name: name(options, image)?,
         labels: labels(image)?,
         app,
-        annotations: annotations(options, image)?,
+        annotations: annotations(image)?,
     };
     serde_json::to_vec(&manifest)
         .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode the manifest").because(&e))
@@ -150,7 +138,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 fn labels(image: &ImageConfig) -> Result<Vec<Pair>> {
-    let found = ARCHITECTURES.iter().find(|(arch, variant, _)| {
+    let found = APPC_ARCHITECTURES.iter().find(|(arch, variant, _)| {
         *arch == image.arch && (variant.is_none() || *variant == image.variant.as_deref())
     });
     let (.., arch) = found.ok_or_else(|| {
@@ -293,10 +281,10 @@ fn check_isolator(name: &str, value: &Value) -> std::result::Result<(), &'static
     if good { Ok(()) } else { Err("has a value that the specification does not allow") }
 }
 
-fn annotations(options: &Options, image: &ImageConfig) -> Result<Vec<Pair>> {
+fn annotations(image: &ImageConfig) -> Result<Vec<Pair>> {
     let created = rfc3339(image.created);
     let mut annotations: Vec<Pair> = created.iter().map(|date| pair("created", date)).collect();
-    for (name, value) in options.annotation.iter().flatten() {
+    for (name, value) in &image.annotations {
         let wrong = |why: &str| {
             Error::usage(format!("the annotation \"{}\" {why}", name.escape_debug())).option("annotation")
         };

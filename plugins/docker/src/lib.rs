@@ -2,13 +2,19 @@
 //!
 //! The archive is the one that `docker save` writes since Docker 25: an OCI
 //! image layout and, for older readers, `manifest.json`, both pointing at the
-//! same blobs. See `archive`.
+//! same blobs.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `archive` | the archive |
+//! | `import` | the root filesystem alone, with the command for `docker import` |
 
 mod archive;
+mod import;
 
 use ctr_forge_oci::{Image, Layer, progress};
 use ctr_forge_plugin::{
-    Destination, Error, ErrorKind, Host, Output, OutputReport, PackageTarget, Request, Result,
+    Destination, Error, ErrorKind, FileRef, Host, Output, OutputReport, PackageTarget, Request, Result,
 };
 use serde::Deserialize;
 
@@ -22,10 +28,13 @@ const MAX_LAYERS: usize = 125;
 #[derive(Debug)]
 pub struct Docker;
 
-/// It has no options beyond those of every output.
-#[derive(Debug, Deserialize)]
+/// As `plugin.toml` has them.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Options {}
+pub struct Options {
+    #[serde(default)]
+    import: bool,
+}
 
 impl Output for Docker {
     type Options = Options;
@@ -35,6 +44,9 @@ impl Output for Docker {
         let Destination::File { file } = &target.destination else {
             return Err(Error::plugin("a Docker archive cannot be written into a directory"));
         };
+        if request.options.import {
+            return import(target, *file, host);
+        }
         check_layers(target.layers.len())?;
         let image = Image::new(&target.image, &target.layers)?;
         let layers = Layer::take(&target.layers, |file| host.take(file))?;
@@ -44,6 +56,19 @@ impl Output for Docker {
         let hints = ["Load it: docker load -i {}", "Or: podman load -i {}"].map(str::to_owned).into();
         Ok(OutputReport { files: Vec::new(), id: Some(image.id().to_owned()), hints })
     }
+}
+
+fn import(target: &PackageTarget, file: FileRef, host: &Host) -> Result<OutputReport> {
+    // Before the work: what cannot be said.
+    let command = import::command(&target.image)?;
+    if let Some(signal) = &target.image.stop_signal {
+        host.warn(format!("docker import takes no stop signal: say --stop-signal {signal} to docker run"));
+    }
+    let layers = Layer::take(&target.layers, |file| host.take(file))?;
+    host.phase("Writing the root filesystem");
+    import::write(host.take(file)?, &layers, &mut progress(host, &layers))?;
+    let id = target.layers.first().map(|layer| layer.diff_id.clone());
+    Ok(OutputReport { files: Vec::new(), id, hints: vec![format!("Import it: {command}")] })
 }
 
 fn check_layers(count: usize) -> Result<()> {
@@ -58,7 +83,7 @@ fn check_layers(count: usize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ctr_forge_plugin::{Manifest, Role, Writes};
+    use ctr_forge_plugin::{Manifest, Merges, Role, Writes};
 
     use super::*;
 
@@ -67,7 +92,7 @@ mod tests {
         let manifest: Manifest = toml::from_str(include_str!("../plugin.toml")).unwrap();
         let [component] = manifest.components(Role::Output) else { panic!("one output") };
         assert_eq!((manifest.name.as_str(), component.id.as_str()), ("docker", "docker"));
-        assert_eq!(component.writes, Writes::File);
+        assert_eq!((component.writes, &component.merges), (Writes::File, &Merges::With("import".into())));
         assert_eq!(manifest.version, env!("CARGO_PKG_VERSION"));
     }
 

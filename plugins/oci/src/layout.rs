@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use ctr_forge_oci::layout::{self, BLOBS, INDEX_FILE, LAYOUT, LAYOUT_FILE, SHA256};
-use ctr_forge_oci::{Image, Index, Layer};
+use ctr_forge_oci::{Document, Image, Index, Layer, Platforms};
 use ctr_forge_plugin::{Error, Result};
 use rustix::fs::{Mode, OFlags, mkdirat, openat};
 
@@ -37,13 +37,14 @@ impl<'a> Layout<'a> {
         Ok(Self { index: index.unwrap_or_default(), files, damaged, directory, blobs, existing })
     }
 
-    /// Writes an image: its blobs, and the index that has it.
+    /// Writes images, which are one but for their platform: their blobs, and the index that has them.
+    /// Returns the image's id; of several, the digest of their index.
     pub(crate) fn add(
         &mut self,
-        image: &Image,
+        images: &[Image],
         layers: &[Layer],
         step: &mut impl FnMut(u64) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<String> {
         for layer in layers {
             let wanted = self.wants(&layer.digest, layer.size)?;
             let name = layout::blob_name(&layer.digest)?;
@@ -52,19 +53,39 @@ impl<'a> Layout<'a> {
                 false => step(layer.size)?,
             }
         }
-        for document in [&image.config, &image.manifest] {
-            let digest = &document.descriptor.digest;
-            if self.wants(digest, document.descriptor.size)? {
-                write(create(&self.blobs, layout::blob_name(digest)?)?, digest, &document.bytes)?;
+        let mut documents: Vec<_> =
+            images.iter().flat_map(|image| [&image.config, &image.manifest]).collect();
+        let platforms;
+        let (id, entries) = match images {
+            [image] => (image.id().to_owned(), image.entries()),
+            images => {
+                platforms = Platforms::new(images)?;
+                documents.push(&platforms.index);
+                (platforms.index.descriptor.digest.clone(), platforms.entries())
             }
+        };
+        for document in documents {
+            self.document(document)?;
         }
         if self.existing.is_none() {
             self.file(LAYOUT_FILE, LAYOUT)?;
         }
-        for entry in image.entries() {
+        for entry in entries {
             self.index.replace(&entry)?;
         }
-        self.file(INDEX_FILE, &self.index.to_json()?)
+        self.file(INDEX_FILE, &self.index.to_json()?)?;
+        Ok(id)
+    }
+
+    fn document(&mut self, document: &Document) -> Result<()> {
+        let digest = &document.descriptor.digest;
+        // Two platforms may share one: `files` names no file twice.
+        if !self.files.contains(&layout::blob_path(digest)?)
+            && self.wants(digest, document.descriptor.size)?
+        {
+            write(create(&self.blobs, layout::blob_name(digest)?)?, digest, &document.bytes)?;
+        }
+        Ok(())
     }
 
     /// Whether a blob is to be written; it is not if the existing layout has it.
@@ -150,7 +171,7 @@ mod tests {
             Err(_) => None,
         };
         let mut layout = Layout::new(File::open(&staging).unwrap(), existing)?;
-        layout.add(&image, &layers, &mut |_| Ok(()))?;
+        layout.add(&[image], &layers, &mut |_| Ok(()))?;
         for file in &layout.files {
             fs::create_dir_all(place.join(file).parent().unwrap()).unwrap();
             fs::rename(staging.path().join(file), place.join(file)).unwrap();

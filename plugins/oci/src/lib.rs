@@ -9,7 +9,9 @@ mod existing;
 mod layout;
 
 use ctr_forge_oci::{Image, Layer, progress};
-use ctr_forge_plugin::{Destination, Error, Host, Output, OutputReport, PackageTarget, Request, Result};
+use ctr_forge_plugin::{
+    Destination, Error, Host, ImageConfig, ImageName, Output, OutputReport, PackageTarget, Request, Result,
+};
 use serde::Deserialize;
 
 use crate::existing::Existing;
@@ -31,11 +33,16 @@ impl Output for Oci {
 
     fn package(&self, request: &Request<Options, PackageTarget>, host: &Host) -> Result<OutputReport> {
         let target = &request.target;
-        let Destination::Directory { directory, existing } = &target.destination else {
+        let Destination::Directory { directory, existing, archive } = &target.destination else {
             return Err(Error::plugin("an OCI image layout cannot be written into a file"));
         };
-        let image = Image::new(&target.image, &target.layers)?;
-        let layers = Layer::take(&target.layers, |file| host.take(file))?;
+        let others = target.others.iter().map(|other| Image::new(&other.image, &other.layers));
+        let images: Vec<_> = std::iter::once(Image::new(&target.image, &target.layers))
+            .chain(others)
+            .collect::<Result<_>>()?;
+        let all = target.others.iter().flat_map(|other| &other.layers);
+        let layers: Vec<_> = target.layers.iter().chain(all).cloned().collect();
+        let layers = Layer::take(&layers, |file| host.take(file))?;
         let digest = |file: &_| Ok(host.digest(file)?.digest);
         let existing = match existing {
             Some(existing) => Existing::open(host.take(*existing)?, &digest)?,
@@ -43,24 +50,26 @@ impl Output for Oci {
         };
         let mut layout = Layout::new(host.take(*directory)?, existing)?;
         host.phase("Writing the image layout");
-        layout.add(&image, &layers, &mut progress(host, &layers))?;
+        let id = layout.add(&images, &layers, &mut progress(host, &layers))?;
         for blob in &layout.damaged {
             host.warn(format!("\"{blob}\" in the existing layout was damaged and is written anew"));
         }
-        let hints = hints(&image, layout.index.len());
-        Ok(OutputReport { files: layout.files, id: Some(image.id().to_owned()), hints })
+        let hints = hints(&target.image, layout.index.len(), *archive);
+        Ok(OutputReport { files: layout.files, id: Some(id), hints })
     }
 }
 
 /// How to use `image` in a layout of `count` images.
-fn hints(image: &Image, count: usize) -> Vec<String> {
-    match image.names.first() {
-        Some(name) => vec![
-            format!("Run it: podman run --rm oci:{{}}:{}", name.tag),
-            format!("Push it: skopeo copy oci:{{}}:{} docker://REGISTRY/NAME:TAG", name.tag),
-            format!("Unpack it: umoci unpack --image {{}}:{} bundle", name.tag),
-        ],
-        None if count == 1 => vec!["Run it: podman run --rm oci:{}".to_owned()],
+fn hints(image: &ImageConfig, count: usize, archive: bool) -> Vec<String> {
+    let transport = if archive { "oci-archive" } else { "oci" };
+    match image.tags.first() {
+        Some(ImageName { tag, .. }) => {
+            let run = format!("Run it: podman run --rm {transport}:{{}}:{tag}");
+            let push = format!("Push it: ctr-forge push {{}}:{tag} REGISTRY/NAME:TAG");
+            let unpack = format!("Unpack it: umoci unpack --image {{}}:{tag} bundle");
+            [run, push].into_iter().chain((!archive).then_some(unpack)).collect()
+        }
+        None if count == 1 => vec![format!("Run it: podman run --rm {transport}:{{}}")],
         // A path alone is refused by tools where the layout has several images.
         None => vec!["Give it a name with --tag, by which tools can tell it from others in {}.".to_owned()],
     }

@@ -79,6 +79,9 @@ fn described(image: &Inspected) -> String {
     line("id", &image.id);
     line("platform", &image.arch.as_ref().map(|arch| format!("linux/{arch}")).unwrap_or_default());
     line("created", image.created.as_deref().unwrap_or_default());
+    for (name, value) in &image.annotations {
+        line("annotation", &format!("{name}={value}"));
+    }
     line("tree", &image.tree_digest);
     line("content", &format!("{} entries, {}", image.entries, size(image.bytes)));
     if let Some(Value::Object(run)) = image.config.get("config").or_else(|| image.config.get("app")) {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
-use ctr_forge_core::ops::{self, OutputRequest, Published, PushRequest};
-use ctr_forge_plugin::{Component, Error, LayerForm, Result, Role, Writes};
+use ctr_forge_core::ops::{self, OutputRequest, PlatformInputs, Published, PushRequest};
+use ctr_forge_plugin::{Component, Error, LayerForm, Merges, Result, Role, Writes};
 use serde_json::json;
 
 use crate::cli::Session;
@@ -70,14 +70,20 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
         ("workdir", None, "PATH", false, "Directory in which the program starts"),
         ("port", None, "PORT[/PROTO]", true, "Port on which the program listens"),
         ("volume", None, "PATH", true, "Place for data that outlives the container"),
-        ("label", None, "NAME=VALUE", true, "Free metadata"),
+        ("label", None, "NAME=VALUE", true, "Free metadata, which containers have too"),
+        ("annotation", None, "NAME=VALUE", true, "Free metadata of the image alone"),
         ("stop-signal", None, "SIGNAL", false, "Signal that asks the program to end"),
         (
             "arch",
             None,
             "ARCH",
-            false,
-            "Architecture of the image, this machine's by default: amd64, arm64, arm/v7",
+            component.platforms,
+            match component.platforms {
+                true => {
+                    "Architecture of the image, this machine's by default; of several, that of what follows: amd64, arm64, arm/v7"
+                }
+                false => "Architecture of the image, this machine's by default: amd64, arm64, arm/v7",
+            },
         ),
     ];
     for (name, short, value, repeat, help) in image {
@@ -114,6 +120,14 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
             .hint(format!("Leave out -o to have it {what} alone."))
             .option(option));
     }
+    if let Merges::With(option) = &component.merges
+        && (pushed_to.is_some() || loads)
+        && matches.get_flag(option)
+    {
+        return Err(Error::usage(format!("what --{option} makes is no image that is pushed or loaded"))
+            .hint("Write it to a file with -o.")
+            .option(option));
+    }
     if target.as_os_str() == "-" && std::io::stdout().is_terminal() {
         return Err(Error::usage("an image is not for a terminal")
             .hint("Name a file with -o FILE.")
@@ -122,7 +136,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
     let request = OutputRequest {
         component: id.to_owned(),
         options: components::options(component, matches)?,
-        inputs: matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned().collect(),
+        platforms: platforms(component, matches)?,
         image: image_words(matches),
         preserve: matches.get_flag("preserve"),
         base: matches.get_one::<PathBuf>("base").cloned(),
@@ -153,13 +167,17 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
 /// Says what was made, and how to use it.
 pub(crate) fn tell(session: &Session, published: &Published) -> Result<ExitCode> {
     session.forge.reporter.finish();
+    // What went to standard output has a name that is for the user to know.
+    let path = match published.target.as_os_str() == "-" {
+        true => "FILE".to_owned(),
+        false => published.target.display().to_string(),
+    };
+    let hints: Vec<_> = published.report.hints.iter().map(|hint| hint.replace("{}", &path)).collect();
     if session.json && published.target.as_os_str() != "-" {
-        let result = json!({ "path": published.target, "id": published.report.id });
+        let result = json!({ "path": published.target, "id": published.report.id, "hints": hints });
         terminal::print(&format!("{result}\n"))?;
     } else if session.verbosity >= Verbosity::Normal && !session.json {
-        for hint in &published.report.hints {
-            terminal::say(&hint.replace("{}", &published.target.display().to_string()));
-        }
+        hints.iter().for_each(|hint| terminal::say(hint));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -180,6 +198,37 @@ pub(crate) fn compression_of(matches: &ArgMatches) -> Option<LayerForm> {
     FORMS.into_iter().find(|&form| ops::form_name(form) == word)
 }
 
+/// The root filesystems of each platform: with several `--arch`, those that follow it.
+fn platforms(component: &Component, matches: &ArgMatches) -> Result<Vec<PlatformInputs>> {
+    let inputs = || matches.get_many::<PathBuf>("rootfs").into_iter().flatten().cloned();
+    let archs: Vec<&String> = matches.get_many::<String>("arch").into_iter().flatten().collect();
+    if !component.platforms || archs.len() < 2 {
+        let arch = archs.first().map(|&arch| arch.clone());
+        return Ok(vec![PlatformInputs { arch, inputs: inputs().collect() }]);
+    }
+    let starts: Vec<usize> = matches.indices_of("arch").into_iter().flatten().collect();
+    let mut platforms: Vec<_> = archs
+        .into_iter()
+        .map(|arch| PlatformInputs { arch: Some(arch.clone()), inputs: Vec::new() })
+        .collect();
+    for (input, at) in inputs().zip(matches.indices_of("rootfs").into_iter().flatten()) {
+        let Some(platform) = starts.partition_point(|&start| start < at).checked_sub(1) else {
+            let message = format!("{} stands before every --arch", input.display());
+            return Err(Error::usage(message)
+                .hint("Say of each root filesystem what it is for: --arch amd64 ROOTFS --arch arm64 ROOTFS")
+                .option("arch"));
+        };
+        platforms[platform].inputs.push(input);
+    }
+    match platforms.iter().find(|platform| platform.inputs.is_empty()) {
+        None => Ok(platforms),
+        Some(empty) => {
+            let arch = empty.arch.as_deref().unwrap_or_default();
+            Err(Error::usage(format!("no root filesystem follows --arch {arch}")).option("arch"))
+        }
+    }
+}
+
 fn image_words(matches: &ArgMatches) -> ImageWords {
     let one = |name| matches.get_one::<String>(name).cloned();
     let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
@@ -192,8 +241,8 @@ fn image_words(matches: &ArgMatches) -> ImageWords {
         ports: all("port"),
         volumes: all("volume"),
         labels: all("label"),
+        annotations: all("annotation"),
         stop_signal: one("stop-signal"),
         tags: all("tag"),
-        arch: one("arch"),
     }
 }

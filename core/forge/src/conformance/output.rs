@@ -8,7 +8,7 @@ use ctr_forge_rootfs::{Digest, Entry, Hasher, Kind, RootPath, Writer};
 
 use super::{Outcome, Subject, manners, text};
 use crate::image::ImageWords;
-use crate::ops::{self, OutputRequest};
+use crate::ops::{self, OutputRequest, PlatformInputs};
 use crate::worker::Trace;
 
 pub(super) fn check(subject: &Subject<'_>, add: &mut dyn FnMut(&str, Outcome)) {
@@ -44,13 +44,12 @@ fn package(subject: &Subject<'_>) -> Result<(Digest, Trace), Error> {
     let asked = OutputRequest {
         component: subject.component.id.clone(),
         options: subject.options.clone(),
-        inputs: vec![rootfs],
+        platforms: vec![PlatformInputs { arch: Some("amd64".into()), inputs: vec![rootfs] }],
         image: ImageWords {
             entrypoint: Some("/hello".into()),
             env: vec!["GREETING=hello".into()],
             labels: vec!["org.example.label=value".into()],
             tags: vec!["conformance:1".into()],
-            arch: Some("amd64".into()),
             ..ImageWords::default()
         },
         preserve: false,

@@ -11,6 +11,7 @@ use ctr_forge_registry::{Pulled, Reference, Registry};
 use ctr_forge_rootfs::{Compression, Digest, Layer};
 use serde::Deserialize;
 
+use super::inspect::open;
 use super::output::{Finished, Place, form_name};
 use super::push::{connect, place_in_passing};
 use crate::Forge;
@@ -28,22 +29,23 @@ pub(super) struct Base {
 pub(super) fn base(
     forge: &Forge,
     component: &Component,
+    merges: bool,
     wanted: &Path,
     arch: Option<&str>,
     plain_http: bool,
     place: &Place,
 ) -> Result<Base> {
-    if component.merges {
+    if merges {
         let message =
             format!("\"{}\" has one tree, so layers of a base cannot be used as they are", component.id);
         return Err(Error::new(ErrorKind::Unsupported, message)
             .hint("ctr-forge squash BASE --format rootfs -o base.tar makes a root filesystem to name first.")
             .option("base"));
     }
-    let (path, name) = split_reference(wanted);
+    let (path, _) = split_reference(wanted);
     let pulled;
     let image = match path.exists() {
-        true => ImageFile::open(&path, &forge.temp_dir)?.image(name.as_deref(), arch)?,
+        true => in_file(forge, wanted, arch)?,
         false => {
             let reference = in_registry(wanted)?;
             pulled = pull(forge, &reference, arch, plain_http)?;
@@ -53,6 +55,16 @@ pub(super) fn base(
     forge.reporter.phase("Reading the base");
     let layers = (0..image.layers.len()).map(|index| finished(forge, component, &image, index, place));
     Ok(Base { layers: layers.collect::<Result<_>>()?, config: image.to_config()? })
+}
+
+/// The image of a file or layout that is meant: of several, the one for this machine.
+fn in_file(forge: &Forge, wanted: &Path, arch: Option<&str>) -> Result<Image> {
+    match open(forge, wanted, arch) {
+        Err(error) if error.kind == ErrorKind::Usage && arch.is_none() => {
+            open(forge, wanted, Some(&crate::image::host_arch().0)).map_err(|_| error)
+        }
+        result => result,
+    }
 }
 
 /// The image of a registry that is meant. Its host has to be there: a path with a slip of the pen
@@ -149,6 +161,8 @@ pub(super) fn merged(base: ImageConfig, own: ImageConfig, has_arch: bool) -> Ima
         ports: base.ports.into_iter().chain(own.ports).collect(),
         volumes: base.volumes.into_iter().chain(own.volumes).collect(),
         labels: base.labels.into_iter().chain(own.labels).collect(),
+        // What is said of the base is not said of this.
+        annotations: own.annotations,
         stop_signal: own.stop_signal.or(base.stop_signal),
         tags: own.tags,
     }

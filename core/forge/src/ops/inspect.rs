@@ -1,5 +1,6 @@
 //! `ctr-forge inspect`: what is in an image, of whatever format.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 use super::because;
 use crate::Forge;
+use crate::image::parse_arch;
 
 /// How many of the largest files are listed.
 const LARGEST: usize = 10;
@@ -34,6 +36,9 @@ pub struct Inspected {
     /// When it was made, as it says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// What its manifest says of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// The configuration as it is; of an ACI, its manifest.
     pub config: Value,
     /// Base first.
@@ -68,7 +73,29 @@ pub struct InspectedLayer {
 /// Opens `PATH[:NAME]`, and picks the image meant.
 pub(crate) fn open(forge: &Forge, reference: &Path, arch: Option<&str>) -> Result<Image> {
     let (path, name) = split_reference(reference);
-    ImageFile::open(&path, &forge.temp_dir)?.image(name.as_deref(), arch)
+    ImageFile::open(&path, &forge.temp_dir)?.image(name.as_deref(), known_arch(arch)?.as_deref())
+}
+
+/// Opens `PATH[:NAME]`: all images there, all of that name, or the one of that name and architecture.
+pub(crate) fn open_all(forge: &Forge, reference: &Path, arch: Option<&str>) -> Result<Vec<Image>> {
+    let (path, name) = split_reference(reference);
+    let file = ImageFile::open(&path, &forge.temp_dir)?;
+    let images = match (&name, known_arch(arch)?) {
+        (None, None) => file.images()?,
+        (Some(name), None) => file.named(name)?,
+        (name, arch) => vec![file.image(name.as_deref(), arch.as_deref())?],
+    };
+    match images.is_empty() {
+        true => Err(Error::input(format!("{} has no image in it", path.display()))),
+        false => Ok(images),
+    }
+}
+
+/// OCI's name of an architecture, with its variant, of what people call it.
+fn known_arch(arch: Option<&str>) -> Result<Option<String>> {
+    let Some(arch) = arch else { return Ok(None) };
+    let (arch, variant) = parse_arch(arch)?;
+    Ok(Some(variant.map_or(arch.clone(), |variant| format!("{arch}/{variant}"))))
 }
 
 /// Lays an image's layers one upon the other.
@@ -83,16 +110,7 @@ pub(crate) fn flattened(forge: &Forge, image: &Image) -> Result<Flattened> {
 ///
 /// If it is no image, or not what it says it is.
 pub fn inspect(forge: &Forge, reference: &Path, arch: Option<&str>) -> Result<Vec<Inspected>> {
-    let (path, name) = split_reference(reference);
-    let file = ImageFile::open(&path, &forge.temp_dir)?;
-    let images = match (&name, arch) {
-        (None, None) => file.images()?,
-        (name, arch) => vec![file.image(name.as_deref(), arch)?],
-    };
-    if images.is_empty() {
-        return Err(Error::input(format!("{} has no image in it", path.display())));
-    }
-    images.iter().map(|image| inspect_one(forge, image)).collect()
+    open_all(forge, reference, arch)?.iter().map(|image| inspect_one(forge, image)).collect()
 }
 
 fn inspect_one(forge: &Forge, image: &Image) -> Result<Inspected> {
@@ -122,6 +140,7 @@ fn inspect_one(forge: &Forge, image: &Image) -> Result<Inspected> {
         id: image.id()?,
         arch: image.arch.as_ref().map(|arch| format!("{arch}{variant}")),
         created: image.created.clone(),
+        annotations: image.annotations(),
         config,
         layers: seen.collect::<Result<_>>()?,
         entries: tree.len(),

@@ -27,7 +27,7 @@ pub use clean::{Cleaned, clean};
 pub use inspect::{Inspected, InspectedLayer, inspect};
 pub use load::{Engine, load};
 pub(crate) use output::output_traced;
-pub use output::{OutputRequest, Published, form_name, output};
+pub use output::{OutputRequest, PlatformInputs, Published, form_name, output};
 pub use push::{PushRequest, Pushed, place_in_passing, push};
 pub use sign::{ImageSignature, Signed, VerifiedBy, sign_file, sign_image, verify_file, verify_image};
 pub(crate) use source::source_digest;

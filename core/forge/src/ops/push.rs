@@ -1,17 +1,18 @@
 //! `ctr-forge push`: an image into a registry, blobs first and the manifest last.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ctr_forge_fetch::Http;
-use ctr_forge_image::{Image, ImageFile, Layer, Packed, split_reference};
+use ctr_forge_image::{Image, Layer, Packed};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_registry::{Blob, Reference, Registry, Settings};
 use ctr_forge_rootfs::Digest;
 use serde_json::{Value, json};
 
+use super::inspect::open_all;
 use crate::Forge;
 
 /// Blobs that are sent at once.
@@ -54,27 +55,18 @@ pub fn push(forge: &Forge, asked: &PushRequest) -> Result<Pushed> {
     if reference.digest.is_some() {
         return Err(Error::usage("an image is pushed to a tag; its digest follows from its content"));
     }
-    let (path, name) = split_reference(&asked.image);
-    let file = ImageFile::open(&path, &forge.temp_dir)?;
-    let images = match (&name, &asked.arch) {
-        (None, None) => file.images()?,
-        (name, arch) => vec![file.image(name.as_deref(), arch.as_deref())?],
-    };
-    check_platforms(&images, &asked.image.display().to_string())?;
-    let packed = images.iter().map(Image::pack).collect::<Result<Vec<_>>>()?;
+    let images = open_all(forge, &asked.image, asked.arch.as_deref())?;
+    let packed = pack(&images, &asked.image)?;
     let registry = connect(forge, &reference, asked.plain_http)?;
     let bytes = push_blobs(forge, &registry, &images, &packed)?;
     forge.reporter.phase("Pushing the manifest");
-    let (manifest, media_type) = match &packed[..] {
-        [one] => (one.manifest.clone(), one.media_type.clone()),
-        all => {
-            for one in all {
-                let digest = Digest::of(&one.manifest).to_string();
-                registry.put_manifest(&digest, &one.media_type, &one.manifest)?;
-            }
-            (index(&images, all)?, INDEX.to_owned())
+    let (manifest, media_type) = document(&images, &packed)?;
+    if packed.len() > 1 {
+        for one in &packed {
+            let digest = Digest::of(&one.manifest).to_string();
+            registry.put_manifest(&digest, &one.media_type, &one.manifest)?;
         }
-    };
+    }
     forge.cancel.check()?;
     registry.put_manifest(&reference.version(), &media_type, &manifest)?;
     Ok(Pushed { reference: reference.to_string(), digest: Digest::of(&manifest).to_string(), bytes })
@@ -101,6 +93,12 @@ pub(crate) fn connect(forge: &Forge, reference: &Reference, plain_http: bool) ->
     Registry::connect(&settings, reference)
 }
 
+/// The images as registries take them; several have to be one but for their platform.
+pub(super) fn pack(images: &[Image], path: &Path) -> Result<Vec<Packed>> {
+    check_platforms(images, &path.display().to_string())?;
+    images.iter().map(Image::pack).collect()
+}
+
 /// Several images in one file make an index if each is for another platform.
 fn check_platforms(images: &[Image], path: &str) -> Result<()> {
     let platform = |image: &Image| (image.arch.clone(), image.variant.clone());
@@ -108,12 +106,29 @@ fn check_platforms(images: &[Image], path: &str) -> Result<()> {
         .iter()
         .enumerate()
         .any(|(index, image)| images[..index].iter().any(|other| platform(other) == platform(image)));
-    match (images.is_empty(), doubled) {
-        (true, _) => Err(Error::input(format!("{path} has no image in it"))),
-        (_, true) => Err(Error::usage(format!("{path} has several images for the same platform"))
+    match doubled {
+        true => Err(Error::usage(format!("{path} has several images for the same platform"))
             .hint(format!("Name one as {path}:NAME."))),
-        _ => Ok(()),
+        false => Ok(()),
     }
+}
+
+/// What the tag will lead to, with its media type: the manifest, or an index of several.
+pub(super) fn document(images: &[Image], packed: &[Packed]) -> Result<(Vec<u8>, String)> {
+    if let [one] = packed {
+        return Ok((one.manifest.clone(), one.media_type.clone()));
+    }
+    // The index that is there keeps its digest, by which it may be signed.
+    let first = images.first().and_then(|image| image.index.as_ref());
+    if let Some(index) = first
+        && images.iter().all(|image| image.index.as_ref() == first)
+        && let Ok(known) = serde_json::from_slice::<Value>(&index.bytes)
+        && known["manifests"].as_array().is_some_and(|all| all.len() == images.len())
+    {
+        let media_type = known["mediaType"].as_str().unwrap_or(INDEX);
+        return Ok((index.bytes.clone(), media_type.to_owned()));
+    }
+    Ok((index(images, packed)?, INDEX.to_owned()))
 }
 
 fn index(images: &[Image], packed: &[Packed]) -> Result<Vec<u8>> {

@@ -13,12 +13,13 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use ctr_forge_fetch::openpgp::{self, Keyring, MAX_KEYRING, Policy};
-use ctr_forge_image::{ImageFile, split_reference};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_registry::Reference;
 use ctr_forge_rootfs::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::inspect::open_all;
+use super::push::{document, pack};
 use crate::Forge;
 use crate::destination::StagedFile;
 use crate::services::verify::refused;
@@ -240,9 +241,9 @@ fn subject(forge: &Forge, asked: &ImageSignature) -> Result<(Reference, Digest)>
     if reference.digest.is_some() {
         return Err(Error::usage("an image is signed under a name with a tag"));
     }
-    let (path, name) = split_reference(&asked.image);
-    let image = ImageFile::open(&path, &forge.temp_dir)?.image(name.as_deref(), asked.arch.as_deref())?;
-    Ok((reference, Digest::of(&image.pack()?.manifest)))
+    let images = open_all(forge, &asked.image, asked.arch.as_deref())?;
+    let (manifest, _) = document(&images, &pack(&images, &asked.image)?)?;
+    Ok((reference, Digest::of(&manifest)))
 }
 
 /// Where container tools look for the signatures of an image.
