@@ -8,20 +8,38 @@ use ctr_forge_tests::{Forge, Need, Test};
 const GPG: &[Need] = &[Need::Tool("gpg")];
 const SKOPEO: &[Need] = &[Need::Tool("gpg"), Need::Tool("skopeo"), Need::Tool("docker-registry")];
 
+const REGISTRY: &[Need] = &[
+    Need::Tool("gpg"),
+    Need::Tool("gpg-connect-agent"),
+    Need::Tool("skopeo"),
+    Need::Tool("docker-registry"),
+];
+const COSIGN: &[Need] =
+    &[Need::Mirror, Need::Tool("gpg"), Need::Tool("gpg-connect-agent"), Need::Tool("docker-registry")];
+
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "signatures::files", needs: GPG, run: files },
     Test { name: "signatures::images_as_skopeo_wants_them", needs: SKOPEO, run: images_as_skopeo_wants_them },
+    Test { name: "signatures::cosign_takes_ours", needs: COSIGN, run: cosign_takes_ours },
+    Test {
+        name: "signatures::what_is_attached_goes_along",
+        needs: REGISTRY,
+        run: what_is_attached_goes_along,
+    },
     Test { name: "signatures::what_is_not_signed", needs: GPG, run: what_is_not_signed },
 ];
 
-/// A user with two keys: `ann`, of RSA, and `bob`.
+/// A user with keys: `ann`, of RSA, `bob`, of Ed25519, and `eve`, of NIST P-256.
 fn forge() -> Forge {
-    let forge = Forge::new();
+    with_keys(Forge::new())
+}
+
+fn with_keys(forge: Forge) -> Forge {
     let home = forge.path("gnupg").display().to_string();
     let forge = forge.env("GNUPGHOME", &home);
     forge.sh(
         "mkdir -m 700 gnupg; make() { gpg --batch --quiet --passphrase '' --quick-gen-key $1@example.com $2 sign never; \
-         gpg --armor --export $1@example.com > $1.asc; }; make ann rsa2048; make bob ed25519",
+         gpg --armor --export $1@example.com > $1.asc; }; make ann rsa2048; make bob ed25519; make eve nistp256",
     );
     forge.write("rootfs.tar", archive(&[Member::file("etc/x", "content")]));
     forge
@@ -127,5 +145,124 @@ fn what_is_not_signed() {
     forge.write("rootfs.tar.asc", "nonsense");
     forge.fails(9, ["verify", "rootfs.tar", "--key", "ann.asc"]);
     forge.fails(9, ["verify", "rootfs.tar", "--key", "rootfs.tar"]).says(&["no key"]);
+    end(&forge);
+}
+
+/// The real cosign, of Debian's trixie.
+fn cosign_takes_ours() {
+    let forge = with_keys(crate::debian_mirror::forge());
+    let words = ["source", "debootstrap", "trixie", "--variant", "extract", "cosign", "--arch", "amd64"];
+    forge.ok(words.iter().chain(&["-o", "cosign.tar"]));
+    forge.sh("mkdir cosign; tar -xf cosign.tar -C cosign --exclude='./dev/*' 2> /dev/null; rm cosign.tar");
+    let cosign = "HOME=$PWD COSIGN_PASSWORD= cosign/usr/lib64/ld-linux-x86-64.so.2 --library-path cosign/usr/lib/x86_64-linux-gnu cosign/usr/bin/cosign";
+    let verify = |name: &str, key: &str, more: &str| {
+        let words = "verify --insecure-ignore-tlog=true --allow-http-registry";
+        forge.sh_any(&format!("{cosign} {words} {more} --key {key} {name} > verified 2>&1")).code
+    };
+    let registry = Registry::new(forge.directory(), "", "");
+    forge.ok(["output", "oci", "rootfs.tar", "-o", "image", "--tag", "app:1"]);
+    // In a registry: by two keys, one after the other.
+    let name = format!("{}/team/app:1", registry.address);
+    forge.ok(["push", "image", &name]);
+    for who in ["ann", "eve"] {
+        let (key, public) = (format!("{who}@example.com"), format!("{who}.pub"));
+        forge.ok(["sign", "--cosign", &name, "--sign-key", &key, "--public-key", &public]);
+    }
+    let says = |name: &str, who: &str| {
+        let ours = forge.run(["verify", "--cosign", name, "--key", &format!("{who}.pub")]);
+        assert!(ours.code == 0 || ours.code == 9, "{ours:?}");
+        let all =
+            ["", "--experimental-oci11=true"].map(|more| verify(name, &format!("{who}.pub"), more) == 0);
+        (ours.code == 0, all)
+    };
+    // Of several that are attached cosign takes one; under its own tag are all.
+    let (ann, eve) = (says(&name, "ann"), says(&name, "eve"));
+    assert!(ann.0 && eve.0 && ann.1[0] && eve.1[0] && (ann.1[1] || eve.1[1]), "{ann:?} {eve:?}");
+    // In a layout, from where it goes along.
+    let other = format!("{}/other/app:1", registry.address);
+    let words = ["sign", "--cosign", "image:1", "--sign-key", "eve@example.com"];
+    forge.fails(2, words).says(&["--as registry.example/team/app"]);
+    forge.ok(words.iter().chain(&["--as", &other]));
+    forge.ok(["verify", "--cosign", "image:1", "--key", "eve.pub", "--as", &other]);
+    forge
+        .fails(9, ["verify", "--cosign", "image:1", "--key", "eve.pub", "--as", &name])
+        .says(&["for the name"]);
+    forge.ok(["push", "image:1", &other]);
+    assert_eq!(says(&other, "eve"), (true, [true, true]));
+    assert_eq!(says(&other, "ann"), (false, [false, false]));
+    // Cosign's own signature, beside ours, which both stay good.
+    forge.sh(&format!("{cosign} generate-key-pair 2> /dev/null; {cosign} sign --key cosign.key --tlog-upload=false --allow-http-registry -y {other} 2> /dev/null"));
+    assert!(says(&other, "cosign").0);
+    forge.ok(["push", "image:1", &other]);
+    assert_eq!((verify(&other, "cosign.pub", ""), verify(&other, "eve.pub", "")), (0, 0));
+    // Of another image the signature says nothing.
+    forge.ok(["output", "oci", "rootfs.tar", "-o", "changed", "--tag", "app:1", "--env", "A=1"]);
+    forge.ok(["push", "changed", &name]);
+    assert_eq!(says(&name, "eve"), (false, [false, false]));
+    forge
+        .fails(11, ["sign", "--cosign", &name, "--sign-key", "bob@example.com"])
+        .says(&["neither of RSA nor of NIST P-256", "nistp256"]);
+    forge.fails(9, ["verify", "--cosign", &name, "--key", "ann.asc"]).says(&["BEGIN PUBLIC KEY"]);
+    end(&forge);
+}
+
+fn what_is_attached_goes_along() {
+    let forge = forge();
+    let registry = Registry::new(forge.directory(), "", "");
+    forge.ok(["output", "oci", "rootfs.tar", "-o", "image", "--tag", "app:1"]);
+    forge.write("sbom.json", "{\"spdxVersion\":\"SPDX-2.3\"}");
+    forge.write("note.txt", "seen");
+    let before = forge.ok(["--json", "inspect", "image:1"]).stdout();
+    let words = ["attach", "image:1", "sbom.json", "--type", "application/spdx+json"];
+    let first = forge.ok(words).stdout();
+    assert_eq!(forge.ok(words).stdout(), first, "the same once more");
+    forge.ok(["attach", "image:1", "note.txt", "--type", "text/plain", "--annotation", "by=ann"]);
+    forge.ok(["sign", "--cosign", "image:1", "--sign-key", "eve@example.com", "--as", "r.example/app"]);
+    assert_eq!(forge.ok(["--json", "inspect", "image:1"]).stdout(), before);
+    forge.sh("skopeo copy -q oci:image:1 dir:copied");
+    // An image of the same tag takes none of it along, and leaves it where it is.
+    let name = format!("{}/app", registry.address);
+    forge.ok(["push", "image:1", &format!("{name}:1")]);
+    let digest =
+        forge.sh(&format!("skopeo inspect --tls-verify=false -f '{{{{.Digest}}}}' docker://{name}:1"));
+    let digest = digest.stdout().trim().to_owned();
+    let list = |tag: &str| {
+        let list =
+            forge.sh(&format!("skopeo inspect --raw --tls-verify=false docker://{name}:{tag}")).stdout();
+        serde_json::from_str::<serde_json::Value>(&list).unwrap()
+    };
+    let referrers = format!("sha256-{}", &digest[7..]);
+    let types = |list: &serde_json::Value| {
+        let all = list["manifests"].as_array().unwrap().iter();
+        all.map(|one| one["artifactType"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let listed = list(&referrers);
+    let expected = ["application/spdx+json", "text/plain", "application/vnd.dev.cosign.artifact.sig.v1+json"];
+    assert_eq!(types(&listed), expected);
+    assert_eq!(listed["manifests"][0]["digest"], first.trim());
+    assert_eq!(listed["manifests"][1]["annotations"]["by"], "ann");
+    // Of what was attached, all arrives.
+    let manifest =
+        forge.sh(&format!("skopeo inspect --raw --tls-verify=false docker://{name}@{}", first.trim()));
+    let manifest: serde_json::Value = serde_json::from_str(&manifest.stdout()).unwrap();
+    assert_eq!(manifest["subject"]["digest"], digest.as_str());
+    assert_eq!(manifest["layers"][0]["annotations"]["org.opencontainers.image.title"], "sbom.json");
+    let blob = &manifest["layers"][0]["digest"].as_str().unwrap()[7..];
+    forge.sh(&format!("cmp sbom.json $(find registry-*/docker -path '*{blob}/data')"));
+    // Straight in the registry, to what is there already; and nothing twice.
+    forge.ok(["attach", &format!("{name}:1"), "note.txt", "--type", "text/x-other"]);
+    forge.ok(["push", "image:1", &format!("{name}:1")]);
+    assert_eq!(types(&list(&referrers)), [&expected[..], &["text/x-other"]].concat());
+    // What has no place for it.
+    forge.ok(["output", "docker", "rootfs.tar", "-o", "image.tar", "--tag", "app:1"]);
+    forge.fails(11, ["attach", "image.tar", "note.txt", "--type", "text/plain"]).says(&["an OCI layout"]);
+    forge.fails(2, ["attach", "image:1", "note.txt", "--type", "text"]).says(&["is no media type"]);
+    forge.fails(13, ["attach", "nowhere:1", "note.txt", "--type", "text/plain"]).says(&["neither there nor"]);
+    forge
+        .fails(13, ["attach", &format!("{name}:2"), "note.txt", "--type", "text/plain"])
+        .says(&["does not have"]);
+    forge
+        .fails(2, ["sign", "image:1", "--as", "r.example/app:1", "--sign-key", "eve@example.com"])
+        .says(&["--lookaside DIR"]);
     end(&forge);
 }

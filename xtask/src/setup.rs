@@ -36,6 +36,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("docker", "docker.io"),
     ("gpg", "gpg"),
+    ("gpg-connect-agent", "gpgconf"),
     ("htpasswd", "apache2-utils"),
     ("openssl", "openssl"),
 ];

@@ -81,6 +81,7 @@ fn means_tar_on_stdout(words: &[OsString]) -> bool {
         "inspect",
         "squash",
         "push",
+        "attach",
         "load",
         "sign",
         "verify",
@@ -113,6 +114,7 @@ fn dispatch(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         Some(("inspect", matches)) => commands::inspect::run(session, matches),
         Some(("squash", matches)) => commands::squash::run(session, matches),
         Some(("push", matches)) => commands::push::run(session, matches),
+        Some(("attach", matches)) => commands::attach::run(session, matches),
         Some(("load", matches)) => commands::load::run(session, matches),
         Some(("sign", matches)) => commands::sign::run(session, matches),
         Some(("verify", matches)) => commands::verify::run(session, matches),
@@ -137,6 +139,7 @@ pub(crate) fn command(catalog: &Catalog) -> Command {
         .subcommand(commands::inspect::cli())
         .subcommand(commands::squash::cli())
         .subcommand(commands::push::cli())
+        .subcommand(commands::attach::cli())
         .subcommand(commands::load::cli())
         .subcommand(commands::sign::cli())
         .subcommand(commands::verify::cli())

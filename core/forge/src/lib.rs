@@ -24,6 +24,7 @@ mod cancel;
 pub mod conformance;
 pub mod destination;
 pub mod discovery;
+mod gpg;
 pub mod image;
 mod lock;
 pub mod manifest;

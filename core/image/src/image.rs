@@ -1,6 +1,7 @@
 //! An image: what it says of itself, and its layers.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,6 +78,21 @@ pub struct Layer {
     /// Names in the tar begin with this.
     pub(crate) prefix: &'static str,
     pub(crate) blob: Blob,
+}
+
+/// Something that is about an image: a signature, a bill of materials.
+#[derive(Debug)]
+pub struct Attached {
+    /// The manifest that it is about.
+    pub subject: Digest,
+    /// What it is, as a media type.
+    pub artifact_type: String,
+    /// Free words on it.
+    pub annotations: BTreeMap<String, String>,
+    /// Its own manifest.
+    pub manifest: Document,
+    /// Its content, and last its configuration.
+    pub blobs: Vec<Layer>,
 }
 
 impl Image {

@@ -26,6 +26,6 @@ mod open;
 mod store;
 
 pub use flatten::{Flattened, flatten};
-pub use image::{Format, Image, Layer, Packed};
+pub use image::{Attached, Format, Image, Layer, Packed};
 pub use open::{ImageFile, split_reference};
 pub use store::{Document, MAX_DOCUMENT};

@@ -1,5 +1,6 @@
 //! OCI layouts and archives: from `index.json` to an image (image-spec 1.1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ctr_forge_oci::layout::{self, INDEX_FILE, LAYOUT_FILE};
@@ -9,7 +10,7 @@ use ctr_forge_rootfs::Digest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::image::{Format, Image, Layer};
+use crate::image::{Attached, Format, Image, Layer};
 use crate::store::{Document, Store};
 
 /// Indexes inside of indexes that are followed.
@@ -239,6 +240,52 @@ fn check_size(descriptor: &Descriptor, found: u64) -> Result<()> {
             Err(Error::new(ErrorKind::Verification, message))
         }
     }
+}
+
+/// What a manifest that may be an artifact's says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AboutAnother {
+    #[serde(default)]
+    artifact_type: Option<String>,
+    config: Descriptor,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    subject: Option<Descriptor>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// What a layout has about the manifests `subjects`, and about that again.
+pub(crate) fn attached(store: &Store, subjects: &[Digest]) -> Result<Vec<Attached>> {
+    let Some(index) = store.document(INDEX_FILE)? else { return Ok(Vec::new()) };
+    let index: Index = parse(&index, INDEX_FILE)?;
+    let mut candidates = Vec::new();
+    for descriptor in index.manifests.iter().filter(|one| one.media_type == media_type::MANIFEST) {
+        let document = verified(store, descriptor)?;
+        // What has another form is of another time, and not ours to judge.
+        if let Ok(about) = serde_json::from_slice::<AboutAnother>(&document.bytes)
+            && let Some(subject) = &about.subject
+        {
+            candidates.push((digest(&subject.digest)?, document, about));
+        }
+    }
+    let mut wanted = subjects.to_vec();
+    let mut found = Vec::new();
+    while let Some(at) = candidates.iter().position(|(subject, ..)| wanted.contains(subject)) {
+        let (subject, manifest, about) = candidates.remove(at);
+        wanted.push(manifest.digest);
+        let blobs = about.layers.iter().chain([&about.config]);
+        found.push(Attached {
+            blobs: blobs.map(|blob| layer(store, blob, None)).collect::<Result<_>>()?,
+            artifact_type: about.artifact_type.unwrap_or(about.config.media_type),
+            annotations: about.annotations,
+            subject,
+            manifest,
+        });
+    }
+    Ok(found)
 }
 
 pub(crate) fn diff_ids(config: &Config) -> Result<Vec<Digest>> {

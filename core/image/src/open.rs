@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ctr_forge_oci::layout::{INDEX_FILE, LAYOUT_FILE};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
+use ctr_forge_rootfs::Digest;
 
-use crate::image::{Format, Image};
+use crate::image::{Attached, Format, Image};
 use crate::store::Store;
 use crate::{aci, docker, oci};
 
@@ -89,6 +90,18 @@ impl ImageFile {
                 docker::items(&self.store)?.iter().map(|item| docker::image(&self.store, item)).collect()
             }
             Format::Aci => Ok(vec![aci::image(&self.store)?]),
+        }
+    }
+
+    /// What is there about the manifests `subjects`, and about that again. Only layouts have such.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read.
+    pub fn attached(&self, subjects: &[Digest]) -> Result<Vec<Attached>> {
+        match self.format {
+            Format::OciLayout | Format::OciArchive => oci::attached(&self.store, subjects),
+            Format::Docker | Format::Aci => Ok(Vec::new()),
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Document {
 }
 
 impl Document {
-    fn new(media_type: &'static str, value: &impl Serialize) -> Result<Self> {
+    pub(crate) fn new(media_type: &'static str, value: &impl Serialize) -> Result<Self> {
         let bytes = to_json(value)?;
         let descriptor = Descriptor::new(media_type, digest(&bytes), bytes.len() as u64);
         Ok(Self { bytes, descriptor })
@@ -112,8 +112,11 @@ fn named(unnamed: &Descriptor, names: &[ImageName]) -> Vec<Descriptor> {
         return vec![unnamed.clone()];
     }
     let named = names.iter().map(|name| Descriptor {
-        annotations: [(annotation::IMAGE_NAME, name.full.clone()), (annotation::REF_NAME, name.tag.clone())]
-            .into(),
+        annotations: [
+            (annotation::IMAGE_NAME.into(), name.full.clone()),
+            (annotation::REF_NAME.into(), name.tag.clone()),
+        ]
+        .into(),
         ..unnamed.clone()
     });
     named.collect()
@@ -126,7 +129,7 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 /// The SHA-256 of `bytes` as a digest.
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let hex: String = sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }

@@ -113,6 +113,22 @@ impl Index {
         Ok(())
     }
 
+    /// Adds an entry without a tag, unless one for the same manifest is there.
+    pub fn add(&mut self, entry: &Descriptor) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Pointer {
+            digest: Option<Value>,
+        }
+        let is_it = |old: &Entry| {
+            let pointer: Option<Pointer> = serde_json::from_str(old.raw.get()).ok();
+            pointer.is_some_and(|pointer| pointer.digest.is_some_and(|digest| digest == *entry.digest))
+        };
+        match self.entries.iter().any(is_it) {
+            true => Ok(()),
+            false => self.push(entry),
+        }
+    }
+
     /// Puts an entry in the place of those with the same tag, or at the end if there are none.
     /// A tag that stands there twice is ambiguous to some readers, and an error to others.
     ///
@@ -202,7 +218,7 @@ mod tests {
 
     fn entry(digest: &str, tag: Option<&str>) -> Descriptor {
         let platform = Platform { architecture: "amd64".into(), os: "linux".into(), variant: None };
-        let annotations = tag.map(|tag| (annotation::REF_NAME, tag.to_owned()));
+        let annotations = tag.map(|tag| (annotation::REF_NAME.into(), tag.to_owned()));
         Descriptor {
             annotations: annotations.into_iter().collect(),
             platform: Some(platform),
@@ -263,10 +279,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_attached_stands_there_once_and_replaces_nothing() {
+        let mut index = Index::new();
+        index.replace(&entry("sha256:aa", None)).unwrap();
+        for digest in ["sha256:bb", "sha256:cc", "sha256:bb"] {
+            let note = Descriptor { artifact_type: Some("text/x-note".into()), ..entry(digest, None) };
+            index.add(&note).unwrap();
+        }
+        assert_eq!(index.len(), 3);
+        index.replace(&entry("sha256:dd", None)).unwrap();
+        assert_eq!(index.len(), 3);
+    }
+
+    #[test]
     fn without_a_tag_only_an_image_without_annotations_is_replaced() {
         let mut index = Index::new();
         let signature = Descriptor {
-            annotations: [("vnd.docker.reference.type", "attestation-manifest".to_owned())].into(),
+            annotations: [("vnd.docker.reference.type".into(), "attestation-manifest".to_owned())].into(),
             ..entry("sha256:bb", None)
         };
         let arm = Platform { architecture: "arm64".into(), os: "linux".into(), variant: None };

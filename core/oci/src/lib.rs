@@ -9,6 +9,7 @@
 //! | `image` | [`Image`] and [`Platforms`]: all that follows from a request, with its digests |
 //! | `config` | the image configuration |
 //! | `manifest` | manifest, descriptors, media types |
+//! | `artifact` | [`Artifact`]: what is attached to an image |
 //! | `index` | [`Index`]: `index.json`, also one of another tool |
 //! | [`layout`] | `oci-layout` and the names of blobs |
 //! | `layer` | [`Layer`]: the bytes of a layer on their way into the output |
@@ -20,6 +21,7 @@
 //! opens a file or knows a path on this machine.
 
 mod appc;
+mod artifact;
 mod config;
 mod date;
 mod image;
@@ -29,6 +31,7 @@ pub mod layout;
 mod manifest;
 
 pub use appc::APPC_ARCHITECTURES;
+pub use artifact::{Artifact, EMPTY_CONFIG, empty_config};
 pub use date::{parse_rfc3339, rfc3339};
 pub use image::{Document, Image, Platforms};
 pub use index::{Index, MAX_INDEX};

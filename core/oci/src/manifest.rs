@@ -1,5 +1,6 @@
 //! The image manifest and what it is made of (image-spec `manifest.md`, `descriptor.md`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ctr_forge_plugin::{ImageConfig, LayerRef};
@@ -15,6 +16,8 @@ pub mod media_type {
     pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     /// An image configuration.
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// `{}`, where an artifact has no configuration.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
     /// A layer, as it is compressed.
     pub fn layer(form: LayerForm) -> &'static str {
@@ -40,23 +43,27 @@ pub mod annotation {
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// See [`media_type`].
-    pub media_type: &'static str,
+    pub media_type: Cow<'static, str>,
     /// `sha256:…`.
     pub digest: String,
     /// In bytes.
     pub size: u64,
     /// See [`annotation`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<&'static str, String>,
+    pub annotations: BTreeMap<Cow<'static, str>, String>,
     /// What the image runs on; only in an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// What an artifact is; only in an index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 impl Descriptor {
     /// A descriptor as a manifest has it.
-    pub(crate) fn new(media_type: &'static str, digest: String, size: u64) -> Self {
-        Self { media_type, digest, size, annotations: BTreeMap::new(), platform: None }
+    pub fn new(media_type: impl Into<Cow<'static, str>>, digest: String, size: u64) -> Self {
+        let (media_type, annotations) = (media_type.into(), BTreeMap::new());
+        Self { media_type, digest, size, annotations, platform: None, artifact_type: None }
     }
 }
 
@@ -84,14 +91,18 @@ impl From<&ImageConfig> for Platform {
     }
 }
 
-/// The manifest: configuration and layers of one image.
+/// The manifest: configuration and layers of one image, or what an artifact has instead.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest<'a> {
     pub(crate) schema_version: u32,
     pub(crate) media_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<&'a str>,
     pub(crate) config: &'a Descriptor,
     pub(crate) layers: &'a [Descriptor],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subject: Option<&'a Descriptor>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) annotations: &'a BTreeMap<String, String>,
 }
@@ -102,6 +113,7 @@ impl<'a> Manifest<'a> {
         layers: &'a [Descriptor],
         annotations: &'a BTreeMap<String, String>,
     ) -> Self {
-        Self { schema_version: 2, media_type: media_type::MANIFEST, config, layers, annotations }
+        let (schema_version, media_type) = (2, media_type::MANIFEST);
+        Self { schema_version, media_type, artifact_type: None, config, layers, subject: None, annotations }
     }
 }

@@ -7,6 +7,7 @@
 //! | `challenge` | what a registry asks of whom it does not know |
 //! | `client` | requests with all of that: tokens, redirects, retries |
 //! | `push`, `pull` | blobs and manifests there and back |
+//! | `referrers` | what is about an image: signatures and the like |
 //!
 //! A password goes to the registry that it was noted for and to the token server that this
 //! one names, and nowhere else, whatever redirects say. Nothing here prints or reads the
@@ -18,8 +19,10 @@ mod login;
 mod pull;
 mod push;
 mod reference;
+mod referrers;
 
 pub use client::{Registry, Settings};
 pub use pull::Pulled;
 pub use push::Blob;
 pub use reference::Reference;
+pub use referrers::Referrer;

@@ -118,7 +118,7 @@ impl Registry {
         if found == *digest { Ok(()) } else { Err(wrong(digest, &found)) }
     }
 
-    fn get(
+    pub(crate) fn get(
         &self,
         url: Url,
         headers: Vec<(&'static str, String)>,

@@ -196,12 +196,17 @@ impl Registry {
     ///
     /// If the registry does not take it.
     pub fn put_manifest(&self, name: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
+        self.put(name, media_type, bytes).map(drop)
+    }
+
+    /// The same; whether the registry lists it with what it is about by itself (`OCI-Subject`).
+    pub(crate) fn put(&self, name: &str, media_type: &str, bytes: &[u8]) -> Result<bool> {
         self.retrying(|| {
             let url = self.url(&format!("manifests/{name}"))?;
             let headers = vec![("Content-Type", media_type.to_owned())];
             let response = self.bytes("PUT", url, headers, Payload::Bytes(bytes))?;
             Ok(match response.status().as_u16() {
-                200..=299 => Attempt::Done(()),
+                200..=299 => Attempt::Done(response.headers().contains_key("OCI-Subject")),
                 status if is_passing(status) => {
                     Attempt::Passing(self.unexpected("take the manifest", response))
                 }

@@ -21,6 +21,11 @@ impl Digest {
         Self(sha2::Sha256::digest(data).into())
     }
 
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 hexadecimal digits alone, as file names under `blobs/sha256` have them.
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()

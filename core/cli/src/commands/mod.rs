@@ -1,5 +1,6 @@
 //! One file per command: arguments in, an operation called, its result printed.
 
+pub(crate) mod attach;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod inspect;

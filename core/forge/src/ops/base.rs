@@ -69,7 +69,7 @@ fn in_file(forge: &Forge, wanted: &Path, arch: Option<&str>) -> Result<Image> {
 
 /// The image of a registry that is meant. Its host has to be there: a path with a slip of the pen
 /// in it is not to be asked for on the network.
-fn in_registry(wanted: &Path) -> Result<Reference> {
+pub(super) fn in_registry(wanted: &Path) -> Result<Reference> {
     let missing = || {
         let message = format!("{} is neither there nor in a registry", wanted.display());
         Error::new(ErrorKind::NotFound, message)

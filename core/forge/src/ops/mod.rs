@@ -1,7 +1,9 @@
 //! One operation per command: the whole flow from request to result.
 
+mod attach;
 mod base;
 mod clean;
+mod cosign;
 mod inspect;
 mod load;
 mod output;
@@ -22,8 +24,10 @@ use ctr_forge_rootfs::{Duplicates, Tree};
 use rustix::event::{PollFd, PollFlags};
 use serde_json::Value;
 
+pub use attach::{AttachRequest, AttachedTo, ImagePlace, attach};
 pub(crate) use clean::settings;
 pub use clean::{Cleaned, clean};
+pub use cosign::{CosignRequest, cosign_sign, cosign_verify};
 pub use inspect::{Inspected, InspectedLayer, inspect};
 pub use load::{Engine, load};
 pub(crate) use output::output_traced;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ctr_forge_fetch::Http;
-use ctr_forge_image::{Image, Layer, Packed};
+use ctr_forge_image::{Image, ImageFile, Layer, Packed, split_reference};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use ctr_forge_registry::{Blob, Reference, Registry, Settings};
 use ctr_forge_rootfs::Digest;
 use serde_json::{Value, json};
 
+use super::attach::push_attached;
 use super::inspect::open_all;
 use crate::Forge;
 
@@ -69,6 +70,12 @@ pub fn push(forge: &Forge, asked: &PushRequest) -> Result<Pushed> {
     }
     forge.cancel.check()?;
     registry.put_manifest(&reference.version(), &media_type, &manifest)?;
+    // What is about it needs it there.
+    let (path, _) = split_reference(&asked.image);
+    let mut subjects: Vec<_> = packed.iter().map(|one| Digest::of(&one.manifest)).collect();
+    subjects.push(Digest::of(&manifest));
+    let attached = ImageFile::open(&path, &forge.temp_dir)?.attached(&subjects)?;
+    let bytes = bytes + push_attached(&registry, &attached)?;
     Ok(Pushed { reference: reference.to_string(), digest: Digest::of(&manifest).to_string(), bytes })
 }
 

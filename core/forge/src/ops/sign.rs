@@ -9,7 +9,6 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use ctr_forge_fetch::openpgp::{self, Keyring, MAX_KEYRING, Policy};
@@ -20,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::inspect::open_all;
 use super::push::{document, pack};
-use crate::Forge;
 use crate::destination::StagedFile;
 use crate::services::verify::refused;
+use crate::{Forge, gpg};
 
 /// Most signatures of one image that are looked at.
 const MAX_SIGNATURES: u32 = 64;
@@ -64,30 +63,31 @@ pub struct VerifiedBy {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    critical: Critical,
+pub(super) struct Payload {
+    pub(super) critical: Critical,
+    /// What cosign has nothing to say in is `null`.
     #[serde(default)]
-    optional: serde_json::Map<String, serde_json::Value>,
+    pub(super) optional: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Critical {
-    identity: Identity,
-    image: SignedImage,
+pub(super) struct Critical {
+    pub(super) identity: Identity,
+    pub(super) image: SignedImage,
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Identity {
-    docker_reference: String,
+pub(super) struct Identity {
+    pub(super) docker_reference: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct SignedImage {
-    docker_manifest_digest: String,
+pub(super) struct SignedImage {
+    pub(super) docker_manifest_digest: String,
 }
 
 /// Signs a file; the signature is beside it.
@@ -104,11 +104,11 @@ pub fn sign_file(forge: &Forge, path: &Path, key: &str) -> Result<Signed> {
     name.push(".asc");
     let staged = StagedFile::new(Path::new(&name))?;
     let input = File::open(path).map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
-    let signature = gpg(forge, key, &["--armor", "--detach-sign"], input.into())?;
+    let signature = gpg::sign(forge, key, &["--armor", "--detach-sign"], input.into())?;
     put(&staged, &signature)?;
     staged.publish()?;
     let is_aci = path.extension().is_some_and(|extension| extension == "aci");
-    let warning = match is_aci && algorithm(forge, key).is_some_and(|algorithm| algorithm != "1") {
+    let warning = match is_aci && gpg::algorithm(forge, key).is_some_and(|algorithm| algorithm != "1") {
         true => Some("rkt takes signatures of RSA keys alone, and this key is none".to_owned()),
         false => None,
     };
@@ -128,9 +128,9 @@ pub fn sign_image(forge: &Forge, asked: &ImageSignature, key: &str) -> Result<Si
             image: SignedImage { docker_manifest_digest: digest.to_string() },
             kind: KIND.to_owned(),
         },
-        optional: [("creator".to_owned(), format!("ctr-forge {}", forge.version).into())]
-            .into_iter()
-            .collect(),
+        optional: Some(
+            [("creator".to_owned(), format!("ctr-forge {}", forge.version).into())].into_iter().collect(),
+        ),
     };
     let text = serde_json::to_vec(&payload)
         .map_err(|e| Error::new(ErrorKind::Internal, "cannot encode a signature").because(&e))?;
@@ -138,7 +138,7 @@ pub fn sign_image(forge: &Forge, asked: &ImageSignature, key: &str) -> Result<Si
     let written = input.write_all(&text).and_then(|()| std::io::Seek::rewind(&mut input));
     written.map_err(|e| Error::io("cannot write what is to be signed", e))?;
     // Not compressed: a few hundred bytes, which readers other than gpg should understand.
-    let signature = gpg(forge, key, &["--compress-algo", "none", "--sign"], input.into())?;
+    let signature = gpg::sign(forge, key, &["--compress-algo", "none", "--sign"], input.into())?;
     let directory = directory(asked, &reference, &digest);
     fs::create_dir_all(&directory)
         .map_err(|e| Error::io(format!("cannot make {}", directory.display()), e))?;
@@ -264,7 +264,7 @@ fn keyring(keys: &[PathBuf]) -> Result<Keyring> {
     })
 }
 
-fn small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(super) fn small(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let cannot = |e| Error::io(format!("cannot read {}", path.display()), e);
     let file = File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
@@ -278,50 +278,4 @@ fn small(path: &Path, limit: u64) -> Result<Vec<u8>> {
 fn put(staged: &StagedFile, bytes: &[u8]) -> Result<()> {
     let mut file = staged.file();
     file.write_all(bytes).map_err(|e| Error::io("cannot write the signature", e))
-}
-
-/// What gpg makes of its standard input with these words.
-fn gpg(forge: &Forge, key: &str, words: &[&str], input: Stdio) -> Result<Vec<u8>> {
-    if key.starts_with('-') || key.is_empty() {
-        return Err(Error::usage("a key is named by its fingerprint or address").option("sign-key"));
-    }
-    let output = command(forge)
-        .args(["--batch", "--no-tty", "--local-user", key])
-        .args(words)
-        .stdin(input)
-        .output()
-        .map_err(missing)?;
-    if output.status.success() && !output.stdout.is_empty() {
-        return Ok(output.stdout);
-    }
-    let mut error = Error::new(
-        ErrorKind::ToolFailed,
-        format!("gpg does not sign with the key \"{}\"", key.escape_debug()),
-    );
-    error.causes = String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
-    Err(error.hint("gpg --list-secret-keys lists those that there are.").option("sign-key"))
-}
-
-/// The public-key algorithm of a key, by its number (RFC 9580, section 9.1).
-fn algorithm(forge: &Forge, key: &str) -> Option<String> {
-    let output = command(forge).args(["--with-colons", "--list-keys", "--", key]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let line = text.lines().find(|line| line.starts_with("pub:"))?;
-    line.split(':').nth(3).map(str::to_owned)
-}
-
-fn command(forge: &Forge) -> Command {
-    let mut command = Command::new("gpg");
-    command.env_clear().envs(forge.gpg_env.iter().cloned()).stdin(Stdio::null());
-    command
-}
-
-fn missing(error: std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::new(ErrorKind::MissingTool, "gpg is not installed, which keeps the secret keys")
-                .hint("Install GnuPG (package gnupg or gpg).")
-        }
-        _ => Error::io("cannot run gpg", error),
-    }
 }
