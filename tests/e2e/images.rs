@@ -25,6 +25,11 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test { name: "images::squash_keeps_the_configuration", needs: &[], run: squash_keeps_the_configuration },
     Test { name: "images::aci_is_valid", needs: &[Need::Built("actool")], run: aci_is_valid },
+    Test {
+        name: "images::aci_is_found_by_its_name",
+        needs: &[Need::Built("actool"), Need::Tool("gpg"), Need::Tool("python3")],
+        run: aci_is_found_by_its_name,
+    },
     Test { name: "images::aci_says_what_it_cannot", needs: &[], run: aci_says_what_it_cannot },
     Test { name: "images::a_layout_as_one_file", needs: &[SKOPEO], run: a_layout_as_one_file },
     Test { name: "images::several_platforms_at_once", needs: &[SKOPEO], run: several_platforms_at_once },
@@ -483,4 +488,54 @@ fn annotations() {
         assert_eq!(inspected(&forge, image)[0]["annotations"], expected, "{image}");
     }
     forge.fails(2, ["output", "oci", "-o", "x", "rootfs.tar", "--annotation", "a"]).says(&["NAME=VALUE"]);
+}
+
+/// The discovery of the specification's own tool, against a web server that shows the directory.
+fn aci_is_found_by_its_name() {
+    let forge = Forge::new();
+    let home = forge.path("gnupg").display().to_string();
+    let forge = forge.env("GNUPGHOME", &home);
+    forge.sh("mkdir -m 700 gnupg; gpg --batch --quiet --passphrase '' --quick-gen-key ann@example.com rsa2048 sign never");
+    forge.write("rootfs.tar", archive(&[Member::file("a", "1")]));
+    let words = ["output", "aci", "rootfs.tar", "--arch", "amd64", "-o", "app.aci"];
+    let found = ["--tag", "localhost/team/app:1.2", "--sign-key", "ann@example.com", "--discovery", "www"];
+    forge
+        .ok(words.iter().chain(&found))
+        .says(&["https://localhost/aci/localhost/team/app-1.2-linux-amd64.aci"]);
+    let actool = ctr_forge_tests::build::tool("actool");
+    let discovered = forge.sh(&format!(
+        "python3 -u -m http.server --directory www --bind 127.0.0.1 0 > port 2> /dev/null & \
+         for i in $(seq 100); do grep -q port port 2> /dev/null && break; sleep 0.1; done; \
+         port=$(grep -o 'port [0-9]*' port); \
+         {} discover --insecure --port ${{port#port }} localhost/team/app:1.2,os=linux,arch=amd64; kill $!",
+        actool.display()
+    ));
+    let text = discovered.stdout() + &discovered.stderr;
+    for place in [
+        "aci/localhost/team/app-1.2-linux-amd64.aci",
+        "aci/localhost/team/app-1.2-linux-amd64.aci.asc",
+        "pubkeys.gpg",
+    ] {
+        assert!(text.contains(&format!("https://localhost/{place}")), "{place} is not in {text}");
+        assert!(forge.path("www").join(place).is_file(), "{place}");
+    }
+    // What is found is what rkt would check.
+    forge.sh("cmp app.aci www/aci/localhost/team/app-1.2-linux-amd64.aci; mkdir -m 700 rkt; \
+         export GNUPGHOME=$PWD/rkt; gpg -q --import www/pubkeys.gpg; cd www/aci/localhost/team; \
+         gpg -q --verify app-1.2-linux-amd64.aci.asc app-1.2-linux-amd64.aci; gpgconf --kill all");
+    // Another version stands beside it; without a key the old signature would be wrong.
+    forge.ok(words.iter().chain(&["--tag", "localhost/team/app:1.3", "--discovery", "www"]));
+    forge.ok(words.iter().chain(&["--tag", "localhost/team/app:1.2", "--discovery", "www", "--env", "A=1"]));
+    let names = ["app-1.2-linux-amd64.aci", "app-1.3-linux-amd64.aci"];
+    assert_eq!(forge.names("www/aci/localhost/team"), names);
+    // A page of somebody else's is theirs.
+    forge.write("www/team/other/index.html", "<html>mine</html>");
+    let other = ["--tag", "localhost/team/other:1", "--discovery", "www"];
+    forge.fails(2, words.iter().chain(&other)).says(&["not by ctr-forge", "<meta name=\"ac-discovery\""]);
+    assert_eq!(forge.read("www/team/other/index.html"), b"<html>mine</html>");
+    forge.fails(2, words.iter().chain(&["--name", "localhost/x", "--discovery", "www"])).says(&["--tag"]);
+    forge
+        .fails(2, ["output", "aci", "rootfs.tar", "-o", "-", "--name", "x", "--sign-key", "ann@example.com"])
+        .says(&["standard output"]);
+    forge.sh("gpgconf --kill all");
 }

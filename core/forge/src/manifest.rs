@@ -16,6 +16,7 @@ fn reserved(role: Role) -> &'static [&'static str] {
             "arch",
             "base",
             "cmd",
+            "discovery",
             "entrypoint",
             "env",
             "label",

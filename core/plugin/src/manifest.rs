@@ -95,6 +95,10 @@ pub struct Component {
     /// For outputs: whether one result holds images for several platforms.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platforms: bool,
+    /// For outputs: whether it writes App Container Images, for which there is a page by which rkt
+    /// finds them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discovery: bool,
     /// For outputs: names that begin so mean something else in its layers, so no file can have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_prefix: Option<String>,

@@ -55,10 +55,7 @@ impl Output for Aci {
         };
         let id = archive::write(file, &manifest, layer, &settings, &mut || host.check_cancelled())?;
         host.info(format!("the image's id is {id}"));
-        let hints = vec![
-            "Run it: rkt --insecure-options=image run {}".to_owned(),
-            "Sign it: ctr-forge sign {} --sign-key ID".to_owned(),
-        ];
+        let hints = vec!["Run it: rkt --insecure-options=image run {}".to_owned()];
         Ok(OutputReport { files: Vec::new(), id: Some(id), hints })
     }
 }

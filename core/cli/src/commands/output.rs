@@ -1,12 +1,12 @@
 //! `ctr-forge output OUTPUT`: packages root filesystems as an image.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use ctr_forge_core::image::ImageWords;
-use ctr_forge_core::ops::{self, OutputRequest, PlatformInputs, Published, PushRequest};
+use ctr_forge_core::ops::{self, DiscoveryRequest, OutputRequest, PlatformInputs, Published, PushRequest};
 use ctr_forge_plugin::{Component, Error, LayerForm, Merges, Result, Role, Writes};
 use serde_json::json;
 
@@ -54,6 +54,18 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
     }
     if component.layers.len() > 1 {
         arguments.push(compression());
+    }
+    if component.writes == Writes::File {
+        let sign = Arg::new("sign-key").long("sign-key").value_name("KEY").requires("output");
+        let ways: &[&str] = if loads { &["push", "load"] } else { &["push"] };
+        arguments.push(sign.conflicts_with_all(ways).help("Sign the file with this key of gpg's: FILE.asc"));
+    }
+    if component.discovery {
+        let discovery = Arg::new("discovery").long("discovery").value_name("DIR").requires("output");
+        let discovery = discovery.conflicts_with("push");
+        arguments.push(discovery.value_parser(clap::value_parser!(PathBuf)).help(
+            "Also put it, with the page by which rkt finds it, where a web server shows DIR as https://HOST/",
+        ));
     }
     let image = [
         ("tag", Some('t'), "NAME[:TAG]", true, "Name of the image; may be given again"),
@@ -145,7 +157,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         compression: if component.layers.len() > 1 { compression_of(matches) } else { None },
         target,
     };
+    let signing = signing(matches, &request.target)?;
     let published = ops::output(&session.forge, plugin, &request)?;
+    if let Some(signing) = signing {
+        return signing.run(session, &published);
+    }
     if loads {
         return load::load(session, &request.target);
     }
@@ -162,6 +178,68 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         return push::tell(session, &pushed);
     }
     tell(session, &published)
+}
+
+/// What is to be done with a finished file.
+struct Signing {
+    key: Option<String>,
+    discovery: Option<PathBuf>,
+}
+
+fn signing(matches: &ArgMatches, target: &Path) -> Result<Option<Signing>> {
+    let key = matches.try_get_one::<String>("sign-key").ok().flatten().cloned();
+    let discovery = matches.try_get_one::<PathBuf>("discovery").ok().flatten().cloned();
+    let option = if key.is_some() { "sign-key" } else { "discovery" };
+    match (key.is_none() && discovery.is_none(), target.as_os_str() == "-") {
+        (true, _) => Ok(None),
+        (_, true) => Err(Error::usage(format!("--{option} is for a file, and this goes to standard output"))
+            .hint("Name a file with -o FILE.")
+            .option(option)),
+        _ => Ok(Some(Signing { key, discovery })),
+    }
+}
+
+impl Signing {
+    fn run(&self, session: &Session, published: &Published) -> Result<ExitCode> {
+        let forge = &session.forge;
+        let signed =
+            self.key.as_ref().map(|key| ops::sign_file(forge, &published.target, key)).transpose()?;
+        if let Some(warning) = signed.as_ref().and_then(|signed| signed.warning.as_ref()) {
+            forge.reporter.warning(warning, None);
+        }
+        let signature = signed.map(|signed| signed.signature);
+        let found = self.discovery.as_ref().map(|directory| {
+            let public_key = self.key.as_ref().map(|key| ops::public_key(forge, key)).transpose()?;
+            let (image, signature, directory) =
+                (published.target.clone(), signature.clone(), directory.clone());
+            ops::discovery(forge, &DiscoveryRequest { image, signature, public_key, directory })
+        });
+        let found = found.transpose()?;
+        if session.json {
+            session.forge.reporter.finish();
+            let found =
+                found.map(|found| json!({ "image": found.image, "page": found.page, "url": found.url }));
+            let result = json!({
+                "path": published.target, "id": published.report.id, "signature": signature, "discovery": found
+            });
+            terminal::print(&format!("{result}\n"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let code = tell(session, published)?;
+        if session.verbosity >= Verbosity::Normal {
+            if let Some(signature) = signature {
+                terminal::say(&format!("Signed: {}", signature.display()));
+            }
+            if let Some(found) = found {
+                terminal::say(&format!(
+                    "rkt will find it at {}, through {}.",
+                    found.url,
+                    found.page.display()
+                ));
+            }
+        }
+        Ok(code)
+    }
 }
 
 /// Says what was made, and how to use it.

@@ -38,6 +38,20 @@ pub(crate) fn sign(forge: &Forge, key: &str, words: &[&str], input: Stdio) -> Re
     Err(error.hint("gpg --list-secret-keys lists those that there are.").option("sign-key"))
 }
 
+/// A public key, in armor.
+pub(crate) fn export(forge: &Forge, key: &str) -> Result<Vec<u8>> {
+    let mut gpg = command(forge);
+    let output =
+        gpg.args(["--batch", "--no-tty", "--armor", "--export", "--", key]).output().map_err(missing)?;
+    match output.status.success() && !output.stdout.is_empty() {
+        true => Ok(output.stdout),
+        false => {
+            let message = format!("gpg does not give out the key \"{}\"", key.escape_debug());
+            Err(Error::new(ErrorKind::ToolFailed, message))
+        }
+    }
+}
+
 /// The public-key algorithm of a key, by its number (RFC 9580, section 9.1).
 pub(crate) fn algorithm(forge: &Forge, key: &str) -> Option<String> {
     let output = command(forge).args(["--with-colons", "--list-keys", "--", key]).output().ok()?;

@@ -4,6 +4,7 @@ mod attach;
 mod base;
 mod clean;
 mod cosign;
+mod discovery;
 mod inspect;
 mod load;
 mod output;
@@ -28,12 +29,15 @@ pub use attach::{AttachRequest, AttachedTo, ImagePlace, attach};
 pub(crate) use clean::settings;
 pub use clean::{Cleaned, clean};
 pub use cosign::{CosignRequest, cosign_sign, cosign_verify};
+pub use discovery::{Discoverable, DiscoveryRequest, discovery};
 pub use inspect::{Inspected, InspectedLayer, inspect};
 pub use load::{Engine, load};
 pub(crate) use output::output_traced;
 pub use output::{OutputRequest, PlatformInputs, Published, form_name, output};
 pub use push::{PushRequest, Pushed, place_in_passing, push};
-pub use sign::{ImageSignature, Signed, VerifiedBy, sign_file, sign_image, verify_file, verify_image};
+pub use sign::{
+    ImageSignature, Signed, VerifiedBy, public_key, sign_file, sign_image, verify_file, verify_image,
+};
 pub(crate) use source::source_digest;
 pub use source::{Report, Sink, SourceRequest, source};
 pub use squash::{SquashRequest, squash, squash_rootfs};

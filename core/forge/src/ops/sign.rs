@@ -115,6 +115,15 @@ pub fn sign_file(forge: &Forge, path: &Path, key: &str) -> Result<Signed> {
     Ok(Signed { signature: name.into(), warning })
 }
 
+/// The public half of a key, in armor.
+///
+/// # Errors
+///
+/// If gpg does not have it.
+pub fn public_key(forge: &Forge, key: &str) -> Result<Vec<u8>> {
+    gpg::export(forge, key)
+}
+
 /// Signs an image under a name.
 ///
 /// # Errors
