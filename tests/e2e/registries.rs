@@ -182,21 +182,31 @@ fn passwords_and_tls() {
 
 /// The issuer of tokens that distribution describes, as small as it can be.
 const ISSUER: &str = r#"
-import base64, http.server, json, subprocess, sys, time, urllib.parse
+import base64, http.server, json, os, subprocess, sys, time, urllib.parse
 b64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 der = subprocess.run("openssl x509 -in issuer.crt -outform DER", shell=True, capture_output=True).stdout
 class Issuer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        good = form.get("refresh_token") == ["identity"] and form.get("grant_type") == ["refresh_token"]
+        if not good or form.get("service") != ["service"] or "client_id" not in form:
+            self.send_response(401); self.end_headers(); return
+        self.give([scope for words in form["scope"] for scope in words.split(" ")])
     def do_GET(self):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"ann:secret").decode():
             self.send_response(401); self.end_headers(); return
+        self.give(query.get("scope", []))
+    def give(self, scopes):
         access = []
-        for scope in query.get("scope", []):
+        for scope in scopes:
             kind, name, actions = scope.rsplit(":", 2)
             access.append({"type": kind, "name": name, "actions": actions.split(",")})
         now = int(time.time())
+        # The registry is lenient by a minute.
+        expires = now - 58 if os.path.exists("short") else now + 60
         head = {"typ": "JWT", "alg": "RS256", "x5c": [base64.b64encode(der).decode()]}
-        body = {"iss": "issuer", "sub": "ann", "aud": "service", "exp": now + 60, "nbf": now - 10,
+        body = {"iss": "issuer", "sub": "ann", "aud": "service", "exp": expires, "nbf": now - 10,
                 "iat": now, "jti": str(time.time()), "access": access}
         text = b64(json.dumps(head).encode()) + "." + b64(json.dumps(body).encode())
         sign = ["openssl", "dgst", "-sha256", "-sign", "issuer.key"]
@@ -247,6 +257,37 @@ fn tokens() {
     assert!(asked.contains("scope=repository%3Ateam%2Fapp%3Apull%2Cpush"), "{asked}");
     // It lasts: not every request asks for a new one.
     assert!(asked.lines().count() < 8, "{asked}");
+    // One that expires while a blob is on its way is renewed, and the upload goes on.
+    let slow = Troubled::before(&registry.address, Trouble::Slow { bytes: 15_000_000 });
+    forge.sh(&format!("sed -i 's/{}/{}/' auth.json; rm asked; touch short", registry.address, slow.address));
+    forge.sh("head -c 70000000 /dev/urandom > noise; mkdir rootfs; mv noise rootfs");
+    forge.ok(["output", "oci", "rootfs", "-o", "big", "--compression", "none"]);
+    forge.ok(["push", "big", &format!("{}/team/big:1", slow.address)]);
+    let renewed = String::from_utf8(forge.read("asked")).unwrap().lines().count();
+    assert!(renewed >= 3, "{renewed}");
+    // A token that stands for a login, as docker login notes it at some registries.
+    forge.sh("rm short asked");
+    forge.write(
+        "auth.json",
+        format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"identity\"}}}}}}", registry.address),
+    );
+    forge.ok(["push", "image", &format!("{}/team/identity:1", registry.address)]);
+    // What another repository has is taken over, where one may read there.
+    let report = |words: &[&str]| {
+        let report = forge.ok(["--json"].iter().chain(words)).stdout;
+        serde_json::from_slice::<serde_json::Value>(&report).unwrap()["bytes"].as_u64().unwrap()
+    };
+    let mounted = format!("{}/team/mounted:1", registry.address);
+    assert_eq!(report(&["push", "image", &mounted, "--mount-from", "team/app"]), 0);
+    let upon = ["output", "oci", "small.tar", "--base", &target, "--push"];
+    let other = format!("{}/team/upon:1", registry.address);
+    assert!(report(&[&upon[..], &[&other]].concat()) < 100_000, "the large layer is of the base");
+    forge.fails(2, ["push", "image", &mounted, "--mount-from", "team/mounted"]).says(&["another repository"]);
+    forge.write(
+        "auth.json",
+        format!("{{\"auths\":{{\"{}\":{{\"identitytoken\":\"x\"}}}}}}", registry.address),
+    );
+    forge.fails(6, ["push", "image", &target]).says(&["podman login"]);
 }
 
 fn trouble_on_the_way() {

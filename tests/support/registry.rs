@@ -78,6 +78,11 @@ pub enum Trouble {
         /// How many bytes.
         after: usize,
     },
+    /// No more than so many bytes a second go to the server.
+    Slow {
+        /// How many.
+        bytes: usize,
+    },
     /// The first so many get this status, whatever they ask.
     Status {
         /// How many.
@@ -139,6 +144,7 @@ fn carry(mut client: TcpStream, server: SocketAddr, trouble: Trouble, met: &Atom
             }
         }
         Trouble::Cut { after, .. } => limit = after,
+        Trouble::Slow { .. } => {}
     }
     let mut upstream = TcpStream::connect(server)?;
     let (mut back, mut to_client) = (upstream.try_clone()?, client.try_clone()?);
@@ -155,6 +161,9 @@ fn carry(mut client: TcpStream, server: SocketAddr, trouble: Trouble, met: &Atom
         }
         upstream.write_all(&buffer[..count])?;
         carried += count;
+        if let Trouble::Slow { bytes } = trouble {
+            thread::sleep(Duration::from_secs_f64(count as f64 / bytes as f64));
+        }
         if let Trouble::Cut { connections, .. } = trouble
             && carried > limit
             && met.fetch_add(1, Ordering::SeqCst) < connections

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ctr_forge_fetch::Http;
 use ctr_forge_plugin::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use ureq::http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use ureq::http::{HeaderValue, Request, Response};
 use ureq::{Body, SendBody};
 use url::{Host, Url};
@@ -165,7 +165,8 @@ impl Registry {
     fn not_let_in(&self) -> Error {
         let who = match self.login.get() {
             Some(Some(login)) => {
-                format!("{} does not let \"{}\" do that", self.reference.registry, login.user)
+                let user = login.user().unwrap_or("whom the noted token is for");
+                format!("{} does not let \"{user}\" do that", self.reference.registry)
             }
             _ => format!("{} lets in nobody without a name", self.reference.registry),
         };
@@ -177,7 +178,7 @@ impl Registry {
     fn introduce(&self, challenge: &Challenge, scope: &str) -> Result<Option<HeaderValue>> {
         let login = self.login()?;
         match challenge {
-            Challenge::Basic => login.map(basic).transpose(),
+            Challenge::Basic => login.and_then(basic).transpose(),
             Challenge::Bearer { realm, service, .. } => {
                 let token = self.token(realm, service.as_deref(), scope, login)?;
                 secret(format!("Bearer {token}")).map(Some)
@@ -209,18 +210,23 @@ impl Registry {
         let mut url =
             Url::parse(realm).map_err(|e| self.broken("a token server that is none").because(&e))?;
         check_scheme(&self.base, &url).map_err(|why| self.broken(&why))?;
-        if let Some(service) = service {
-            url.query_pairs_mut().append_pair("service", service);
-        }
-        for scope in scope.split(' ') {
-            url.query_pairs_mut().append_pair("scope", scope);
-        }
-        let mut request = Request::get(url.as_str());
-        if let Some(login) = login {
-            request = request.header(AUTHORIZATION, basic(login)?);
-        }
-        let request = request.body(SendBody::none()).map_err(|e| internal(&e))?;
-        let response = self.answer(self.settings.http.send(request))?;
+        let response = match login {
+            Some(Login::Identity(token)) => self.exchange(&url, service, scope, token)?,
+            login => {
+                if let Some(service) = service {
+                    url.query_pairs_mut().append_pair("service", service);
+                }
+                for scope in scope.split(' ') {
+                    url.query_pairs_mut().append_pair("scope", scope);
+                }
+                let mut request = Request::get(url.as_str());
+                if let Some(authorization) = login.and_then(basic).transpose()? {
+                    request = request.header(AUTHORIZATION, authorization);
+                }
+                let request = request.body(SendBody::none()).map_err(|e| internal(&e))?;
+                self.answer(self.settings.http.send(request))?
+            }
+        };
         match response.status().as_u16() {
             200 => {}
             401 | 403 => return Err(self.not_let_in()),
@@ -229,6 +235,18 @@ impl Registry {
         let answer: Answer = serde_json::from_slice(&self.small(response)?)
             .map_err(|e| self.broken("a token that cannot be read").because(&e))?;
         answer.token.or(answer.access_token).ok_or_else(|| self.broken("no token"))
+    }
+
+    /// Asks for a token by an identity token (distribution's `oauth.md`).
+    fn exchange(&self, url: &Url, service: Option<&str>, scope: &str, token: &str) -> Result<Response<Body>> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token").append_pair("client_id", "ctr-forge");
+        form.append_pair("scope", scope).append_pair("refresh_token", token);
+        form.extend_pairs(service.map(|service| ("service", service)));
+        let form = form.finish();
+        let request = Request::post(url.as_str()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = request.body(form.as_str()).map_err(|e| internal(&e))?;
+        self.answer(self.settings.http.send(request))
     }
 
     /// One request, through redirects where there is nothing to send.
@@ -379,8 +397,10 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-fn basic(login: &Login) -> Result<HeaderValue> {
-    secret(format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password))))
+/// A password in a header; none of who has no password.
+fn basic(login: &Login) -> Option<Result<HeaderValue>> {
+    let Login::Password { user, password } = login else { return None };
+    Some(secret(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
 }
 
 fn secret(text: String) -> Result<HeaderValue> {

@@ -15,17 +15,38 @@ use serde::Deserialize;
 /// Largest auth file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Name and password.
+/// Who one is.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: String,
+pub(crate) enum Login {
+    Password {
+        user: String,
+        password: String,
+    },
+    /// A token for which the token server gives others (distribution's `oauth.md`).
+    Identity(String),
 }
 
-/// Passwords stay out.
+/// Secrets stay out.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Login").field("user", &self.user()).finish_non_exhaustive()
+    }
+}
+
+/// By which docker's credential helpers tell an identity token from a password.
+const IDENTITY: &str = "<token>";
+
+impl Login {
+    fn new(user: String, secret: String) -> Self {
+        if user == IDENTITY { Self::Identity(secret) } else { Self::Password { user, password: secret } }
+    }
+
+    /// The name, where there is one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Self::Password { user, .. } => Some(user),
+            Self::Identity(_) => None,
+        }
     }
 }
 
@@ -41,6 +62,7 @@ struct AuthFile {
 #[serde(default)]
 struct Auth {
     auth: Option<String>,
+    identitytoken: Option<String>,
 }
 
 /// What the first of `files` that knows the registry says; in none, nobody.
@@ -74,6 +96,10 @@ fn in_file(file: &AuthFile, registry: &str, repository: &str) -> Result<Option<L
     let keys = keys(registry, repository);
     for key in &keys {
         let entry = file.auths.iter().find(|(name, _)| normal(name) == *key).map(|(_, auth)| auth);
+        let token = entry.and_then(|auth| auth.identitytoken.clone()).filter(|token| !token.is_empty());
+        if let Some(token) = token {
+            return Ok(Some(Login::Identity(token)));
+        }
         if let Some(text) = entry.and_then(|auth| auth.auth.as_deref()).filter(|text| !text.is_empty()) {
             return decode(text, registry).map(Some);
         }
@@ -107,7 +133,7 @@ fn decode(text: &str, registry: &str) -> Result<Login> {
     let text = String::from_utf8(bytes).map_err(|_| bad())?;
     let (user, password) = text.split_once(':').ok_or_else(bad)?;
     // docker pads with zero bytes.
-    Ok(Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
+    Ok(Login::new(user.to_owned(), password.trim_end_matches('\0').to_owned()))
 }
 
 /// Asks `docker-credential-HELPER` (docker's `docker-credential-helpers`).
@@ -146,7 +172,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Login>> {
         };
     }
     let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|e| failed(&e))?;
-    Ok(Some(Login { user: answer.username, password: answer.secret }))
+    Ok(Some(Login::new(answer.username, answer.secret)))
 }
 
 #[cfg(test)]
@@ -158,17 +184,22 @@ mod tests {
         fs::write(file.path(), json).unwrap();
         let missing = PathBuf::from("/nonexistent/auth.json");
         let login = find(&[missing, file.path().to_owned()], registry, repository).unwrap()?;
-        Some(format!("{}:{}", login.user, login.password))
+        Some(match login {
+            Login::Password { user, password } => format!("{user}:{password}"),
+            Login::Identity(token) => format!("token {token}"),
+        })
     }
 
     #[test]
     fn the_closest_name_counts() {
         // Base64 of "a:1", "b:2", "c:x:y".
         let json = r#"{"auths":{"r.example":{"auth":"YTox"},"r.example/team":{"auth":"Yjoy"},
-            "https://index.docker.io/v1/":{"auth":"Yzp4Onk="},"empty.example":{}}}"#;
+            "https://index.docker.io/v1/":{"auth":"Yzp4Onk="},"empty.example":{},
+            "token.example":{"auth":"YTox","identitytoken":"xyz"}}}"#;
         assert_eq!(find_in(json, "r.example", "team/app").as_deref(), Some("b:2"));
         assert_eq!(find_in(json, "r.example", "teams/app").as_deref(), Some("a:1"));
         assert_eq!(find_in(json, "docker.io", "library/x").as_deref(), Some("c:x:y"));
+        assert_eq!(find_in(json, "token.example", "x").as_deref(), Some("token xyz"));
         assert_eq!(find_in(json, "other.example", "x"), None);
         assert_eq!(find_in(json, "empty.example", "x"), None);
     }

@@ -37,6 +37,7 @@ pub(crate) fn arguments(component: &Component) -> Vec<Arg> {
             .long("push")
             .value_name("REFERENCE")
             .help("Push the image into a registry: registry.example/team/app:1.2"),
+        push::mount_from().requires("push"),
         push::plain_http(),
         Arg::new("base")
             .long("base")
@@ -173,7 +174,12 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
             image.push(format!(":{tag}"));
         }
         let plain_http = matches.get_flag("plain-http");
-        let asked = PushRequest { image: image.into(), arch: None, target: reference.clone(), plain_http };
+        // What the base has need not be sent again.
+        let mount_from = matches.get_one::<String>("mount-from").cloned();
+        let base = request.base.as_ref().and_then(|base| ops::mountable(base, reference));
+        let mount_from = mount_from.or(base);
+        let (image, target) = (image.into(), reference.clone());
+        let asked = PushRequest { image, arch: None, target, plain_http, mount_from };
         let pushed = ops::push(&session.forge, &asked)?;
         return push::tell(session, &pushed);
     }

@@ -29,11 +29,19 @@ pub(crate) fn cli() -> Command {
         )
         .arg(Arg::new("target").value_name("REFERENCE").required(true).help("registry.example/team/app:1.2"))
         .arg(inspect::arch())
+        .arg(mount_from())
         .arg(plain_http())
         .after_help(
             "Examples:\n  ctr-forge push image:1 registry.example/team/app:1.2\n  \
              ctr-forge push app.tar 127.0.0.1:5000/app",
         )
+}
+
+/// `--mount-from`, of all that pushes.
+pub(crate) fn mount_from() -> Arg {
+    Arg::new("mount-from").long("mount-from").value_name("REPOSITORY").help(
+        "Take over from this repository of the registry what it has of the image, instead of sending it: team/base",
+    )
 }
 
 /// `--plain-http`, of all that speaks to registries.
@@ -50,6 +58,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Result<ExitCode> {
         arch: matches.get_one::<String>("arch").cloned(),
         target: matches.get_one::<String>("target").cloned().unwrap_or_default(),
         plain_http: matches.get_flag("plain-http"),
+        mount_from: matches.get_one::<String>("mount-from").cloned(),
     };
     let pushed = ops::push(&session.forge, &asked)?;
     tell(session, &pushed)

@@ -34,7 +34,7 @@ pub use inspect::{Inspected, InspectedLayer, inspect};
 pub use load::{Engine, load};
 pub(crate) use output::output_traced;
 pub use output::{OutputRequest, PlatformInputs, Published, form_name, output};
-pub use push::{PushRequest, Pushed, place_in_passing, push};
+pub use push::{PushRequest, Pushed, mountable, place_in_passing, push};
 pub use sign::{
     ImageSignature, Signed, VerifiedBy, public_key, sign_file, sign_image, verify_file, verify_image,
 };

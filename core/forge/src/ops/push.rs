@@ -13,6 +13,7 @@ use ctr_forge_rootfs::Digest;
 use serde_json::{Value, json};
 
 use super::attach::push_attached;
+use super::base::in_registry;
 use super::inspect::open_all;
 use crate::Forge;
 
@@ -33,6 +34,8 @@ pub struct PushRequest {
     pub target: String,
     /// Speak HTTP without TLS.
     pub plain_http: bool,
+    /// Another repository of the registry that may have the blobs: they are taken over from there.
+    pub mount_from: Option<String>,
 }
 
 /// What was pushed.
@@ -59,7 +62,8 @@ pub fn push(forge: &Forge, asked: &PushRequest) -> Result<Pushed> {
     let images = open_all(forge, &asked.image, asked.arch.as_deref())?;
     let packed = pack(&images, &asked.image)?;
     let registry = connect(forge, &reference, asked.plain_http)?;
-    let bytes = push_blobs(forge, &registry, &images, &packed)?;
+    let from = asked.mount_from.as_deref().map(|from| repository(from, &reference)).transpose()?;
+    let bytes = push_blobs(forge, &registry, &images, &packed, from.as_deref())?;
     forge.reporter.phase("Pushing the manifest");
     let (manifest, media_type) = document(&images, &packed)?;
     if packed.len() > 1 {
@@ -77,6 +81,24 @@ pub fn push(forge: &Forge, asked: &PushRequest) -> Result<Pushed> {
     let attached = ImageFile::open(&path, &forge.temp_dir)?.attached(&subjects)?;
     let bytes = bytes + push_attached(&registry, &attached)?;
     Ok(Pushed { reference: reference.to_string(), digest: Digest::of(&manifest).to_string(), bytes })
+}
+
+/// The repository that is meant, of the same registry.
+fn repository(from: &str, target: &Reference) -> Result<String> {
+    let whole = from.strip_prefix(&format!("{}/", target.registry)).unwrap_or(from);
+    let named = Reference::parse(&format!("{}/{whole}", target.registry))?;
+    if named.repository == target.repository {
+        return Err(Error::usage("blobs are taken over from another repository than that of the image")
+            .option("mount-from"));
+    }
+    Ok(named.repository)
+}
+
+/// The repository of a base that is in the registry `target`, from which its blobs need not be sent.
+pub fn mountable(base: &Path, target: &str) -> Option<String> {
+    let target = Reference::parse(target).ok()?;
+    let base = (!split_reference(base).0.exists()).then(|| in_registry(base).ok())??;
+    (base.registry == target.registry && base.repository != target.repository).then_some(base.repository)
 }
 
 /// A directory for an image that is pushed or loaded and not kept; it goes with this.
@@ -164,7 +186,13 @@ enum Source<'a> {
 }
 
 /// Sends all blobs, each once; returns how many bytes that took.
-fn push_blobs(forge: &Forge, registry: &Registry, images: &[Image], packed: &[Packed]) -> Result<u64> {
+fn push_blobs(
+    forge: &Forge,
+    registry: &Registry,
+    images: &[Image],
+    packed: &[Packed],
+    from: Option<&str>,
+) -> Result<u64> {
     let mut blobs: HashMap<Digest, (u64, Source<'_>)> = HashMap::new();
     for (image, packed) in images.iter().zip(packed) {
         for (layer, (digest, size)) in image.layers.iter().zip(&packed.layers) {
@@ -192,7 +220,7 @@ fn push_blobs(forge: &Forge, registry: &Registry, images: &[Image], packed: &[Pa
                     let sent = AtomicU64::new(0);
                     let pushed = forge.cancel.check().and_then(|()| {
                         let blob = blob(digest, size, &source);
-                        registry.push_blob(&blob, None, &|count| {
+                        registry.push_blob(&blob, from, &|count| {
                             sent.fetch_add(count, Ordering::Relaxed);
                             advance(count);
                         })
