@@ -23,7 +23,10 @@ pub(super) const BENCH: Bench = Bench {
            serves to itself. ctr-forge runs the scripts in a user namespace with a range of ids; `single` has one \
            id. `cold` is without anything in its cache. `warm` has the packages, and no base that was configured \
            before: each run has another `SOURCE_DATE_EPOCH`, which is part of what such a base depends on. `one \
-           more` adds the package hello to a base that is there. The peers keep nothing from run to run.",
+           more` adds the package hello to a base that is there. The peers keep nothing from run to run. ctr-forge \
+           builds in memory what fits there well; `on disk` it has been told a directory (`TMPDIR`) as the peers \
+           are, and `in memory` mmdebstrap has been told one in memory. `unshare` is mmdebstrap in a user \
+           namespace, as a user has it.",
     tools: &["mmdebstrap", "debootstrap", "apt-get"],
     columns: &[Column::Seconds, Column::Cpu, Column::Time, Column::CpuTime, Column::Result, Column::Peak],
     run,
@@ -35,7 +38,10 @@ const WARM: &str = "warm";
 const MORE: &str = "one more";
 const OURS: &str = "ctr-forge";
 const SINGLE: &str = "ctr-forge, single";
+const ON_DISK: &str = "ctr-forge, on disk";
 const THEIRS: &str = "mmdebstrap";
+const UNSHARE: &str = "mmdebstrap, unshare";
+const IN_MEMORY: &str = "mmdebstrap, in memory";
 const OLD: &str = "debootstrap";
 const ROUNDS: usize = 5;
 const TAR: &str = "ours.tar";
@@ -57,11 +63,17 @@ fn run(work: &Work) -> Result<Vec<Series>> {
         epoch.set(epoch.get() + 1);
         epoch.get()
     };
-    let theirs = |case, more: &'static str| {
-        made(work, THEIR_TAR, Subject::new(series(case, THEIRS), move || mmdebstrap(work, url, more)))
+    let mmdebstrap = |case, name, more: &'static str| {
+        let subject = Subject::new(series(case, name), move || mmdebstrap(work, url, name, more));
+        made(work, THEIR_TAR, subject)
     };
-    let ours = |case, name, more: &'static [&'static str]| {
-        made(work, TAR, Subject::new(series(case, name), move || forge(work, url, 1_600_000_000, more)))
+    let theirs = |case, more| mmdebstrap(case, THEIRS, more);
+    let one_more = |name| {
+        let subject = Subject::new(series(MORE, name), move || {
+            let command = forge(work, url, 1_600_000_000, &["hello"])?;
+            Ok(placed(work, name, command))
+        });
+        made(work, TAR, subject)
     };
     let cold = Subject::new(series(COLD, OURS), || {
         work.remove("cache")?;
@@ -71,13 +83,41 @@ fn run(work: &Work) -> Result<Vec<Series>> {
     must_be_alike(work, TAR, THEIR_TAR)?;
     let warm = Subject::new(series(WARM, OURS), || forge(work, url, anew(), &[]));
     let single = Subject::new(series(WARM, SINGLE), || forge(work, url, anew(), &["--sandbox", "single"]));
+    let on_disk =
+        Subject::new(series(WARM, ON_DISK), || Ok(placed(work, ON_DISK, forge(work, url, anew(), &[])?)));
     let old = Subject::new(series(WARM, OLD), || debootstrap(work, url));
     all.extend(in_turns(
         ROUNDS,
-        vec![made(work, TAR, warm), made(work, TAR, single), theirs(WARM, ""), made(work, OLD_TAR, old)],
+        vec![
+            made(work, TAR, warm),
+            made(work, TAR, single),
+            made(work, TAR, on_disk),
+            theirs(WARM, ""),
+            mmdebstrap(WARM, UNSHARE, ""),
+            mmdebstrap(WARM, IN_MEMORY, ""),
+            made(work, OLD_TAR, old),
+        ],
     )?);
-    all.extend(in_turns(ROUNDS, vec![ours(MORE, OURS, &["hello"]), theirs(MORE, "--include=hello")])?);
+    let hello = "--include=hello";
+    all.extend(in_turns(
+        ROUNDS,
+        vec![
+            one_more(OURS),
+            one_more(ON_DISK),
+            theirs(MORE, hello),
+            mmdebstrap(MORE, UNSHARE, hello),
+            mmdebstrap(MORE, IN_MEMORY, hello),
+        ],
+    )?);
     Ok(all)
+}
+
+/// Has a build of ours be where its series says.
+fn placed(work: &Work, name: &str, mut command: Command) -> Command {
+    if name == ON_DISK {
+        command.env("TMPDIR", work.path(""));
+    }
+    command
 }
 
 fn forge(work: &Work, url: &str, epoch: u64, more: &[&str]) -> Result<Command> {
@@ -85,16 +125,26 @@ fn forge(work: &Work, url: &str, epoch: u64, more: &[&str]) -> Result<Command> {
     let source = ["-q", "source", "debootstrap", SUITE, "--variant", "minbase", "--arch", ARCH];
     let files = ["--mirror", url, "--apt-config", "apt", "-o", TAR];
     let mut command = work.forge(&[&source[..], more, &files].concat());
+    // As users have it: where nobody names a place, a root is built in memory.
+    command.env_remove("TMPDIR");
     command.env("CTR_FORGE_CACHE", work.path("cache")).env("SOURCE_DATE_EPOCH", epoch.to_string());
     Ok(command)
 }
 
-fn mmdebstrap(work: &Work, url: &str, more: &str) -> Result<Command> {
+fn mmdebstrap(work: &Work, url: &str, name: &str, more: &str) -> Result<Command> {
     work.remove(THEIR_TAR)?;
+    let mode = if name == UNSHARE { "unshare" } else { "root" };
     let hook = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr";
-    let options = format!("--mode=root --variant=minbase --architectures={ARCH} {hook} {more}");
+    let options = format!("--mode={mode} --variant=minbase --architectures={ARCH} {hook} {more}");
     let line = format!("deb [signed-by={KEYS}] {url} {SUITE} main");
-    Ok(work.script(&format!("exec mmdebstrap --quiet {options} {SUITE} {THEIR_TAR} '{line}'")))
+    let mut command = work.script(&format!("exec mmdebstrap --quiet {options} {SUITE} {THEIR_TAR} '{line}'"));
+    match name {
+        IN_MEMORY => command.env("TMPDIR", "/dev/shm"),
+        // The directory of the benchmark is closed to the ids of the namespace.
+        UNSHARE => command.env("TMPDIR", "/var/tmp"),
+        _ => &mut command,
+    };
+    Ok(command)
 }
 
 fn debootstrap(work: &Work, url: &str) -> Result<Command> {
@@ -109,6 +159,7 @@ fn goals(record: &Record) -> Option<Vec<Goal>> {
     Some(vec![
         at_most_of(record, COLD, OURS, THEIRS, 0.45)?,
         at_most_of(record, WARM, OURS, THEIRS, 0.35)?,
+        at_most_of(record, WARM, OURS, UNSHARE, 0.35)?,
         at_most_of(record, WARM, SINGLE, THEIRS, 0.5)?,
         at_most_of(record, WARM, OURS, OLD, 0.35)?,
         at_most_of(record, MORE, OURS, THEIRS, 0.15)?,

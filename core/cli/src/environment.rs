@@ -46,6 +46,7 @@ pub(crate) fn forge(reporter: Box<dyn Reporter>, cancel: Cancel, offline: bool) 
         executable: PathBuf::from("/proc/self/exe"),
         worker_env: worker_environment(),
         temp_dir,
+        memory: env::var_os("TMPDIR").is_none_or(|dir| dir.is_empty()),
         fetcher: Arc::new(fetcher),
         gpg_env: gpg_environment(),
         auth_files: auth_files(),

@@ -62,6 +62,8 @@ pub struct Forge {
     pub worker_env: Vec<(OsString, OsString)>,
     /// Where temporary files go. They can be as large as the root filesystem.
     pub temp_dir: PathBuf,
+    /// Whether roots may be built in memory: not where the user has named a place for them.
+    pub memory: bool,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub epoch: Option<i64>,
     /// Threads to use. No result depends on it.

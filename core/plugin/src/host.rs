@@ -219,9 +219,10 @@ impl Host {
         self.call(service::TOOL, ToolName { name: name.to_owned() })
     }
 
-    /// Makes an empty root on disk for programs of `arch` (OCI's name) to run in.
-    pub fn rootfs(&self, arch: &str) -> Result<Rootfs<'_>> {
-        let params = RootfsParams { arch: arch.to_owned() };
+    /// Makes an empty root for programs of `arch` (OCI's name) to run in: on disk, or in memory
+    /// where it is known to take about so many `bytes` and they fit well.
+    pub fn rootfs(&self, arch: &str, bytes: Option<u64>) -> Result<Rootfs<'_>> {
+        let params = RootfsParams { arch: arch.to_owned(), bytes };
         Ok(Rootfs { host: self, created: self.call(service::ROOTFS_CREATE, params)? })
     }
 

@@ -20,6 +20,10 @@ pub struct RootfsParams {
     /// The architecture of the programs that will run, by its OCI name. Where it is not the
     /// machine's own, an emulator is looked for.
     pub arch: String,
+    /// About how many bytes it will hold, where that is known: a root that fits well into memory
+    /// is built there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// The answer to `rootfs.create`.

@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ctr_forge_plugin::frame::{self, Frame, Kind, Receiver};
 use ctr_forge_plugin::sandbox::{RootfsEntries, RunParams, Rung};
 use ctr_forge_plugin::{Error, ErrorKind, Result};
+use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid, UnshareFlags};
@@ -58,6 +59,8 @@ pub(crate) struct Held {
     pub(crate) rung: Rung,
     /// Whether it has a mount namespace of its own.
     pub(crate) mounts: bool,
+    /// Whether the root goes with this process.
+    in_memory: bool,
     pub(crate) packages: Packages,
     /// When it began, in seconds since 1970: what is dated later was made by the build.
     pub(crate) began: i64,
@@ -143,6 +146,11 @@ fn start(host: &mut Host, frame: Frame) -> Result<Held> {
         let place = if place.is_dir() { place } else { Path::new("/sys") };
         emulate::register(rule, &File::from(file), place)?;
     }
+    let in_memory = match start.memory {
+        // What cannot be had in memory is had on disk.
+        Some(limit) if start.rung != Rung::Chroot => mount_memory(limit).is_ok(),
+        _ => false,
+    };
     let root =
         crate::root::working_directory().map_err(|e| Error::io("cannot open the root's directory", e))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -151,6 +159,7 @@ fn start(host: &mut Host, frame: Frame) -> Result<Held> {
         owners: Owners::new(start.rung),
         rung: start.rung,
         mounts: mounts.is_ok(),
+        in_memory,
         packages: Packages::default(),
         began: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
         _lock: lock,
@@ -185,6 +194,26 @@ fn enter_mount_namespace() -> io::Result<()> {
     Ok(rustix::mount::mount_change("/", change)?)
 }
 
+/// Puts a file system in memory over the root's directory, and enters it.
+fn mount_memory(limit: u64) -> Result<(), Errno> {
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string,
+        fsmount, fsopen, move_mount,
+    };
+    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (name, value) in [("mode", "0755"), ("size", &limit.to_string())] {
+        fsconfig_set_string(&context, name, value)?;
+    }
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::empty();
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    // By descriptors alone: the way there by its path is closed to ids of others.
+    let here = crate::root::working_directory()?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&mount, c"", &here, c"", flags)?;
+    rustix::process::fchdir(&mount)
+}
+
 fn obey(held: &mut Held, host: &Host, loader: &dyn Loader, frame: Frame) -> Result<(Value, Option<OwnedFd>)> {
     let order: Order = serde_json::from_slice(&frame.payload).map_err(|e| internal(&e))?;
     let mut given = frame.files.into_iter();
@@ -203,6 +232,7 @@ fn obey(held: &mut Held, host: &Host, loader: &dyn Loader, frame: Frame) -> Resu
         Order::List(path) => serde_json::to_value(files::list(&held.root, &path)?),
         Order::Remove(paths) => serde_json::to_value(files::remove(&held.root, &paths)?),
         Order::Changes(since) => serde_json::to_value(files::changes(&held.root, since)?),
+        Order::Clear if held.in_memory => serde_json::to_value(()),
         Order::Clear => serde_json::to_value(files::clear(&held.root)?),
         Order::Run(params) => serde_json::to_value(run_program(held, host, &params, None, given.collect())?),
         Order::Call(params, code) => {

@@ -35,6 +35,7 @@ mod ids;
 mod inside;
 mod ladder;
 mod machine;
+mod memory;
 mod order;
 mod owners;
 mod place;

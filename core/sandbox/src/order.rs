@@ -19,6 +19,8 @@ pub(crate) struct Start {
     pub(crate) rung: Rung,
     /// How programs of another architecture are told, where an emulator is sent along.
     pub(crate) emulate: Option<String>,
+    /// Build the root in memory, where the kernel lets that be, and let it take no more bytes.
+    pub(crate) memory: Option<u64>,
 }
 
 /// What is to be done. Files travel beside it.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::emulate::Emulator;
 use crate::ids::Mapping;
 use crate::ladder::{self, Choice};
+use crate::memory;
 use crate::order::{Answer, Order, Start, Told};
 use crate::place::Place;
 use crate::{ARGUMENT, place};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub choice: Choice,
     /// The architecture of the programs that will run, by its OCI name.
     pub arch: String,
+    /// About how many bytes the root will hold, where it may be built in memory.
+    pub bytes: Option<u64>,
 }
 
 /// A root being built, and the process that holds it.
@@ -74,15 +77,17 @@ impl Sandbox {
 
     /// A sandbox over a directory that another one left.
     pub(crate) fn over(settings: &Settings, place: Place) -> Result<Self> {
-        Self::climb(settings, place, None)
+        let settings = Settings { bytes: None, ..settings.clone() };
+        Self::climb(&settings, place, None)
     }
 
     fn climb(settings: &Settings, place: Place, emulator: Option<Emulator>) -> Result<Self> {
         let is_root = rustix::process::geteuid().is_root();
+        let memory = settings.bytes.and_then(memory::limit);
         let mut failures = Vec::new();
         for &rung in settings.choice.rungs() {
             let process = Process::start(settings);
-            match process.and_then(|process| process.enter(&place, rung, emulator.as_ref())) {
+            match process.and_then(|process| process.enter(&place, rung, emulator.as_ref(), memory)) {
                 Ok(process) => {
                     let settings = settings.clone();
                     return Ok(Self { settings, process, place, rung, next: 1, ended: false });
@@ -327,7 +332,13 @@ impl Process {
     }
 
     /// Has the process climb to a rung, with the root of `place`.
-    fn enter(mut self, place: &Place, rung: Rung, emulator: Option<&Emulator>) -> Result<Self> {
+    fn enter(
+        mut self,
+        place: &Place,
+        rung: Rung,
+        emulator: Option<&Emulator>,
+        memory: Option<u64>,
+    ) -> Result<Self> {
         let mapping = Mapping::for_rung(rung)?;
         if let Some(mapping) = &mapping {
             mapping.own(&place.root_path())?;
@@ -336,6 +347,7 @@ impl Process {
             host: rustix::process::getpid().as_raw_nonzero().get(),
             rung,
             emulate: emulator.map(|emulator| emulator.rule.clone()),
+            memory,
         };
         let payload = serde_json::to_vec(&start).map_err(|e| internal("cannot encode an order", &e))?;
         let root = place.root()?;

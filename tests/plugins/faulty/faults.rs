@@ -46,7 +46,7 @@ pub(crate) fn build(fault: &str, stream: File, host: &Host) -> Result<()> {
 
 /// Has the plugin's own method called in a root, which then is the result.
 fn in_root(name: &str, stream: File, host: &Host) -> Result<()> {
-    let rootfs = host.rootfs("")?;
+    let rootfs = host.rootfs("", None)?;
     let run = RunParams { timeout: Some(2), ..RunParams::default() };
     let (answer, _) = rootfs.run_inside("faulty", name, json!({ "content": "by the plugin" }), &run)?;
     assert_eq!(answer, json!({ "root": ["dev", "made", "proc", "sys"] }));

@@ -22,7 +22,7 @@ pub struct Cleaned {
 ///
 /// If something cannot be removed; what can be is, all the same.
 pub fn clean(forge: &Forge, cache: bool) -> Result<Cleaned> {
-    let Swept { removed: directories, failed } = sweep(&settings(forge, Choice::Auto, String::new()))?;
+    let Swept { removed: directories, failed } = sweep(&settings(forge, Choice::Auto, String::new(), None))?;
     let cannot = |e| Error::new(ErrorKind::Io, "cannot empty the cache").because(&e);
     let cache_bytes = if cache { forge.fetcher.clear().map_err(cannot)? } else { 0 };
     match failed.into_iter().next() {
@@ -32,12 +32,15 @@ pub fn clean(forge: &Forge, cache: bool) -> Result<Cleaned> {
 }
 
 /// How sandboxes are made.
-pub(crate) fn settings(forge: &Forge, choice: Choice, arch: String) -> Settings {
+///
+/// A root of about `bytes` may be built in memory.
+pub(crate) fn settings(forge: &Forge, choice: Choice, arch: String, bytes: Option<u64>) -> Settings {
     Settings {
         executable: forge.executable.clone(),
         env: forge.worker_env.clone(),
         temp_dir: forge.temp_dir.clone(),
         choice,
         arch,
+        bytes: bytes.filter(|_| forge.memory),
     }
 }

@@ -88,7 +88,7 @@ impl Roots {
             return Err(Error::usage(format!("a job can have {MAX_ROOTS} roots at once")));
         }
         // On this thread: the process ends with the thread that starts it.
-        let sandbox = Sandbox::start(&settings(forge, self.choice, params.arch))?;
+        let sandbox = Sandbox::start(&settings(forge, self.choice, params.arch, params.bytes))?;
         let (rung, root) = (sandbox.rung(), self.next);
         let (ender, process) = (sandbox.ender()?, sandbox.pid());
         let sandbox = Arc::new(Mutex::new(Some(sandbox)));

@@ -18,8 +18,12 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     for rung in [Rung::Mapped, Rung::Single] {
         let reason = support::cannot_be_had(rung);
-        for (name, test) in programs::TESTS {
-            let trial = Trial::test(format!("{}::{name}", support::word(rung)), move || {
+        let places = [("disk", false), ("memory", true)];
+        let tests =
+            places.into_iter().flat_map(|place| programs::TESTS.iter().map(move |test| (place, test)));
+        for ((place, in_memory), (name, test)) in tests {
+            let trial = Trial::test(format!("{}::{place}::{name}", support::word(rung)), move || {
+                support::IN_MEMORY.set(in_memory);
                 test(rung);
                 Ok(())
             });

@@ -9,7 +9,7 @@ use ctr_forge_plugin::sandbox::{Cover, RunParams, Rung};
 use ctr_forge_plugin::{FileRef, Role};
 use ctr_forge_rootfs::Kind;
 
-use crate::support::{World, device, shell, temporary};
+use crate::support::{IN_MEMORY, World, device, shell, temporary};
 
 type Test = (&'static str, fn(Rung));
 
@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("descriptors_are_where_they_are_expected", descriptors_are_where_they_are_expected),
     ("links_do_not_lead_out", links_do_not_lead_out),
     ("nothing_is_left", nothing_is_left),
+    ("the_root_is_where_it_belongs", the_root_is_where_it_belongs),
     ("what_changed_is_told", what_changed_is_told),
 ];
 
@@ -191,4 +192,11 @@ fn what_changed_is_told(rung: Rung) {
     let changes = world.sandbox().changes(began).unwrap();
     let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
     assert_eq!(paths, ["/d/e", "/etc/shadow"]);
+}
+
+fn the_root_is_where_it_belongs(rung: Rung) {
+    let world = World::new(rung);
+    let build = fs::read_dir(world.directory.path()).unwrap().next().unwrap().unwrap();
+    let on_disk = fs::read_dir(build.path().join("root")).unwrap().count();
+    assert_eq!(on_disk == 0, IN_MEMORY.get());
 }

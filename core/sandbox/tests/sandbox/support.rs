@@ -1,5 +1,6 @@
 //! A root with the machine's own busybox, or any static shell, in it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -9,6 +10,11 @@ use std::path::Path;
 use ctr_forge_plugin::sandbox::{RunOutcome, RunParams, Rung};
 use ctr_forge_rootfs::{Device, Entry, Kind, Reader, RootPath, Writer};
 use ctr_forge_sandbox::{Choice, Sandbox, Settings};
+
+thread_local! {
+    /// Whether the roots of the test on this thread are built in memory.
+    pub(crate) static IN_MEMORY: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Why a rung cannot be had here, if it cannot.
 pub(crate) fn cannot_be_had(rung: Rung) -> Option<String> {
@@ -27,6 +33,8 @@ pub(crate) fn settings(directory: &Path, rung: Rung) -> Settings {
         temp_dir: directory.to_owned(),
         choice: Choice::Only(rung),
         arch: String::new(),
+        // A megabyte fits into the memory of every machine that builds this.
+        bytes: IN_MEMORY.get().then_some(1 << 20),
     }
 }
 

@@ -67,9 +67,14 @@ pub(crate) struct Configured {
     pub(crate) cleaned: Vec<String>,
 }
 
+/// How many times its size a package may have when it is unpacked and configured: twice what most
+/// have.
+const UNPACKED: u64 = 8;
+
 /// Builds the root and writes it to `stream`.
 pub(crate) fn configure(task: &Task<'_>, stream: &File) -> Result<Configured> {
-    let rootfs = task.host.rootfs(task.arch)?;
+    let packed: u64 = task.lock.packages.iter().map(|package| package.size).sum();
+    let rootfs = task.host.rootfs(task.arch, packed.checked_mul(UNPACKED))?;
     let mut build =
         Build { task, rootfs: &rootfs, install: Install::new(nowhere(), task.settings), scripts: Vec::new() };
     let (base, count) = base::load(&mut build)?;

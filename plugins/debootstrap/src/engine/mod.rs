@@ -186,7 +186,7 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     let mut places = places::places(options, &release, &lock.arch, host)?;
     places.truncate(lock.indexes.len());
     let stream = host.take(request.target.rootfs)?;
-    let rootfs = host.rootfs(&request.context.arch)?;
+    let rootfs = host.rootfs(&request.context.arch, None)?;
 
     let (keys, covers) = keys(&places, host)?;
     let task =
