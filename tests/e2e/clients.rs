@@ -49,6 +49,22 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "clients::inputs_are_not_written_over", needs: &[], run: inputs_are_not_written_over },
     Test { name: "clients::archives_with_two_names", needs: &[SKOPEO], run: archives_with_two_names },
     Test { name: "clients::engines_load", needs: ENGINES, run: engines_load },
+    Test {
+        name: "clients::containerd_imports",
+        needs: &[
+            Need::Root,
+            Need::MountNamespace,
+            Need::Tool("containerd"),
+            Need::Tool("ctr"),
+            Need::Tool("runc"),
+        ],
+        run: containerd_imports,
+    },
+    Test {
+        name: "clients::buildah_builds_upon",
+        needs: &[Need::Root, Need::MountNamespace, Need::Tool("buildah")],
+        run: buildah_builds_upon,
+    },
     Test { name: "clients::nothing_is_loaded", needs: &[], run: nothing_is_loaded },
     Test {
         name: "clients::an_ordinary_user_makes_and_unpacks",
@@ -470,4 +486,53 @@ fn nothing_is_loaded() {
     forge.fails(2, to_stdout).says(&["cannot be loaded and written to standard output"]);
     let ssh = forge.env("DOCKER_HOST", "ssh://host");
     ssh.fails(11, ["load", "image.tar"]).says(&["ssh://host"]);
+}
+
+fn containerd_imports() {
+    let forge = forge();
+    let words = ["--tag", "hello:1", "--entrypoint", "[\"/hello\", \"x\"]", "--workdir", "/"];
+    for (output, file) in [("docker", "docker.tar"), ("oci", "oci.tar")] {
+        forge.ok(["output", output, "hello.tar", "-o", file].iter().chain(&words));
+        let config = "version = 2\nroot = \"%s/c\"\nstate = \"%s/s\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+                      [grpc]\naddress = \"%s/c.sock\"\n[ttrpc]\naddress = \"%s/t.sock\"\n";
+        let said = forge.sh(&format!(
+            "printf '{config}' $PWD $PWD $PWD $PWD > c.toml; containerd -c c.toml > clog 2>&1 & \
+             for i in $(seq 100); do test -S c.sock && break; sleep 0.1; done; \
+             C=\"ctr -a $PWD/c.sock\"; code=0; \
+             $C image import --snapshotter native {file} || code=$?; $C image check || code=$?; mkdir -p mounted; \
+             $C run --rm --cgroup '' --snapshotter native docker.io/library/hello:1 ran-$$ < /dev/null || code=$?; \
+             kill %1; wait %1 || true; umount -R c s 2> /dev/null || true; rm -rf c s c.sock t.sock; exit $code"
+        ));
+        let said = said.stdout();
+        assert!(said.contains("docker.io/library/hello:1") && said.contains("complete"), "{file}: {said}");
+        assert!(said.contains("hello [\"/hello\", \"x\"] in \"/\""), "{file}: {said}");
+    }
+}
+
+fn buildah_builds_upon() {
+    let forge = forge();
+    forge.ok(["output", "oci", "hello.tar", "-o", "image", "--tag", "hello:1", "--env", "A=of the image"]);
+    forge.ok([
+        "output",
+        "docker",
+        "hello.tar",
+        "-o",
+        "docker.tar",
+        "--tag",
+        "hello:1",
+        "--env",
+        "A=of the image",
+    ]);
+    for image in ["oci:image:1", "docker-archive:docker.tar"] {
+        let said = forge.sh(&format!(
+            "B=\"buildah --root $PWD/b --runroot $PWD/br --storage-driver vfs\"; c=$($B from {image}); \
+             $B run --isolation chroot $c -- /hello; $B commit -q --format oci $c oci:built:1 > /dev/null; \
+             $B rm -a > /dev/null; $B rmi -a -f > /dev/null; rm -rf b br"
+        ));
+        assert!(said.stdout().contains("A=Ok(\"of the image\")"), "{image}: {}", said.stdout());
+        // What it makes of ours, ours reads.
+        let tree = |image: &str| forge.ok(["inspect", "--tree-digest", image]).stdout();
+        assert_eq!(tree("built").len(), tree("image").len());
+        forge.sh("rm -r built");
+    }
 }

@@ -8,6 +8,7 @@ use ctr_forge_tests::layout::Image;
 use ctr_forge_tests::{Forge, Need, Test};
 
 pub(crate) const TESTS: &[Test] = &[
+    Test { name: "reproducible::layers_of_the_cache", needs: &[], run: layers_of_the_cache },
     Test { name: "reproducible::twice_the_same_bytes", needs: &[], run: twice_the_same_bytes },
     Test { name: "reproducible::any_number_of_threads", needs: &[], run: any_number_of_threads },
     Test { name: "reproducible::any_environment", needs: &[], run: any_environment },
@@ -147,4 +148,62 @@ fn the_input_dates_it() {
     forge.write("folder/x", "");
     forge.ok(["output", "oci", "folder", "-o", "image", "--tag", "x:2"]);
     assert_eq!(Image::open(&forge.path("image"), "2").config["created"], "1970-01-01T00:00:00Z");
+}
+
+/// A layer that is taken from the cache, whole or to where it differs, is the one that is made.
+fn layers_of_the_cache() {
+    use std::os::unix::fs::MetadataExt;
+    let forge = Forge::new();
+    let cache = forge.path("cache").display().to_string();
+    let forge = forge.env("CTR_FORGE_CACHE", &cache);
+    for (name, byte) in [("a", 1), ("m", 2), ("z", 3)] {
+        let noise = noise(3 << 20).into_iter().map(|b| b ^ byte).collect::<Vec<_>>();
+        forge.write(format!("tree/{name}"), noise);
+    }
+    let blob = |image: &str| {
+        let index = forge.sh(&format!("find {image}/blobs -size +1M")).stdout();
+        forge.path(index.trim())
+    };
+    let index = |image: &str| forge.read(format!("{image}/index.json"));
+    for compression in ["gzip", "zstd"] {
+        let make = |image: &str| {
+            forge.sh(&format!("rm -rf {image}"));
+            forge.ok(["output", "oci", "tree", "-o", image, "--tag", "x:1", "--compression", compression]);
+        };
+        let fresh = |image: &str| {
+            forge.sh("rm -rf cache");
+            make(image);
+        };
+        fresh("first");
+        make("again");
+        assert!(index("again") == index("first"), "{compression}");
+        // One file under several names, where the file system is one.
+        assert!(blob("again").metadata().unwrap().nlink() >= 3);
+        // What differs from the middle on, and what is shorter.
+        forge.write("tree/m", noise(3 << 20));
+        make("changed");
+        forge.sh("mv tree/z z");
+        make("shorter");
+        fresh("fresh-shorter");
+        forge.sh("mv z tree/z");
+        fresh("fresh-changed");
+        assert!(index("changed") == index("fresh-changed"), "{compression}");
+        assert!(index("shorter") == index("fresh-shorter"), "{compression}");
+        // What the cache has is compared before it is used, and what is known of it is no more than that.
+        for harm in ["printf x | dd of=$f bs=1 seek=500000 conv=notrunc 2> /dev/null", ": > $f", "rm $f"] {
+            fresh("first");
+            forge.sh(&format!(
+                "for f in $(find cache/sha256 -type f); do cp $f $f.new; mv $f.new $f; {harm}; done"
+            ));
+            make("again");
+            assert!(index("again") == index("first"), "{compression}: {harm}");
+            forge.ok(["inspect", "again"]);
+        }
+        // For the archive of docker it is the same blob.
+        forge.ok(["output", "docker", "tree", "-o", "docker.tar", "--tag", "x:1"]);
+        forge.ok(["inspect", "docker.tar"]);
+    }
+    // Where there is no place for it, nothing is lost.
+    forge.sh("rm -rf cache; : > cache");
+    forge.ok(["output", "oci", "tree", "-o", "without", "--tag", "x:1"]);
 }

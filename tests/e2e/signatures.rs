@@ -123,6 +123,17 @@ fn images_as_skopeo_wants_them() {
     forge.sh(&format!("cd signatures/team; cp -r $(cat ../../from) app@sha256={digest}"));
     verify("other", &signed, "ann.asc").expect_code(9).says(&["it vouches for the digest"]);
     assert_ne!(forge.sh_any(&copy(&other)).code, 0);
+    // gpg compresses by itself what it signs, and so do the tools that call it.
+    forge.sh("cd signatures/team; d=$(cat ../../from); gpg -q --decrypt $d/signature-1 > ../../payload 2> /dev/null || true; \
+              for how in zip zlib bzip2; do gpg -q --batch --yes --local-user ann@example.com --compress-algo $how \
+              --output ../../$how.sig --sign ../../payload; done; cp $d/signature-1 ../../kept.sig");
+    for how in ["zip", "zlib", "bzip2"] {
+        forge.sh(&format!("cp {how}.sig signatures/team/$(cat from)/signature-1"));
+        verify("image", &signed, "ann.asc").expect_code(0);
+    }
+    forge.sh("head -c 60 zip.sig > signatures/team/$(cat from)/signature-1");
+    verify("image", &signed, "ann.asc").expect_code(9);
+    forge.sh("cp kept.sig signatures/team/$(cat from)/signature-1");
     // Signed once more it has two, of which one is enough.
     forge.ok(words.iter().chain(&["--sign-key", "bob@example.com"]));
     verify("image", &signed, "bob.asc").expect_code(0);

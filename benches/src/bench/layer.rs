@@ -15,8 +15,10 @@ pub(super) const BENCH: Bench = Bench {
            `umoci init`, `umoci new` and `umoci insert` together. `tar --sort=name --xattrs | pigz -p2 | tee | \
            sha256sum` makes the layer alone, with one of the two digests that an image needs. All have two \
            threads. The small tree is that of the section above, the large one is eight copies of it. What was \
-           made is the layer's blob.",
-    tools: &["umoci", "tar", "pigz"],
+           made is the layer's blob. `again` is the same command on the unchanged tree, with what the first run \
+           left in the cache; the first runs have none. `zstd` has `--compression zstd`, beside `tar --sort=name \
+           --xattrs | zstd -3 -T2`, which makes no digest.",
+    tools: &["umoci", "tar", "pigz", "zstd"],
     columns: &[Column::Seconds, Column::Cpu, Column::Time, Column::CpuTime, Column::Result, Column::Peak],
     run,
     goals,
@@ -27,6 +29,9 @@ const LARGE: &str = "2 GB";
 const OURS: &str = "ctr-forge";
 const UMOCI: &str = "umoci";
 const PIGZ: &str = "tar and pigz";
+const AGAIN: &str = "ctr-forge, again";
+const ZSTD: &str = "ctr-forge, zstd";
+const TAR_ZSTD: &str = "tar and zstd";
 /// Copies of the small tree in the large one.
 const COPIES: &str = "8";
 const ROUNDS: usize = 5;
@@ -42,9 +47,23 @@ fn run(work: &Work) -> Result<Vec<Series>> {
 
 fn subjects<'a>(work: &'a Work, case: &str, tree: &'static str, input: (u64, u64)) -> Vec<Subject<'a>> {
     let series = |subject| Series::new(case, subject).with_input(input);
-    let ours = Subject::new(series(OURS), move || {
+    let output = |more: &[&str]| {
         work.remove("image")?;
-        Ok(work.forge(&["-q", "output", "oci", tree, "-o", "image", "--preserve", "--tag", "image:1"]))
+        let words = ["-q", "output", "oci", tree, "-o", "image", "--preserve", "--tag", "image:1"];
+        Ok(work.forge(&[&words[..], more].concat()))
+    };
+    let first = move |more: &[&str]| {
+        work.remove(".cache")?;
+        output(more)
+    };
+    let ours = Subject::new(series(OURS), move || first(&[]));
+    // Right after the first, which has left its cache.
+    let again = Subject::new(series(AGAIN), move || output(&[]));
+    let zstd = Subject::new(series(ZSTD), move || first(&["--compression", "zstd"]));
+    let tar_zstd = Subject::new(series(TAR_ZSTD), move || {
+        work.remove("layer.tar.zst")?;
+        Ok(work
+            .script(&format!("tar --sort=name --xattrs -cf - -C {tree} . | zstd -q -3 -T2 -o layer.tar.zst")))
     });
     let umoci = Subject::new(series(UMOCI), move || {
         work.remove("umoci")?;
@@ -58,6 +77,9 @@ fn subjects<'a>(work: &'a Work, case: &str, tree: &'static str, input: (u64, u64
     });
     vec![
         ours.with_result(|| blob(work, "image/blobs/sha256")),
+        again.with_result(|| blob(work, "image/blobs/sha256")),
+        zstd.with_result(|| blob(work, "image/blobs/sha256")),
+        tar_zstd.with_result(|| Ok(Some(fs::metadata(work.path("layer.tar.zst"))?.len()))),
         umoci.with_result(|| blob(work, "umoci/blobs/sha256")),
         pigz.with_result(|| Ok(Some(fs::metadata(work.path("layer.tar.gz"))?.len()))),
     ]
@@ -77,6 +99,8 @@ fn goals(record: &Record) -> Option<Vec<Goal>> {
     for case in [SMALL, LARGE] {
         goals.push(at_most_of(record, case, OURS, UMOCI, 0.85)?);
         goals.push(at_most_of(record, case, OURS, PIGZ, 0.45)?);
+        goals.push(at_most_of(record, case, ZSTD, TAR_ZSTD, 0.5)?);
+        goals.push(at_most_of(record, case, AGAIN, OURS, 0.2)?);
         let length = |subject| record.series(case, subject)?.result;
         let ratio = length(OURS)? as f64 / length(UMOCI)? as f64;
         goals.push(Goal {

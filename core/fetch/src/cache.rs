@@ -16,19 +16,20 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ctr_forge_rootfs::Digest;
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::digest::Expected;
 use crate::error::FetchError;
 use crate::incoming::Incoming;
-use crate::stored::{Place, Stored, hash, open_plain};
+use crate::stored::{CHUNK, Place, Stored, hash, open_plain};
 
 /// Partial files that nobody continued for so long are removed.
 const STALE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -160,6 +161,44 @@ impl Cache {
     pub(crate) fn adopt(&self, draft: NamedTempFile, digest: &Expected) -> Result<(), FetchError> {
         let path = self.place_for(digest)?;
         draft.persist(&path).map(|_| ()).map_err(|error| FetchError::io("write", &path)(error.error))
+    }
+
+    /// Stores an open file, which has this digest, under another name of it or as a copy.
+    pub(crate) fn adopt_file(&self, file: &File, digest: &Expected) -> Result<(), FetchError> {
+        let path = self.place_for(digest)?;
+        // The way of open(2), under O_TMPFILE, for those without CAP_DAC_READ_SEARCH.
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = |path: &Path| Ok(linkat(CWD, &own, CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+        let linked = tempfile::Builder::new().prefix(TEMP).make_in(self.partial(), link);
+        if let Ok(linked) = linked {
+            return linked
+                .persist(&path)
+                .map(drop)
+                .map_err(|error| FetchError::io("write", &path)(error.error));
+        }
+        let copy = || {
+            let mut temp = self.temp()?;
+            // As a file of the user's: it may get a name elsewhere too.
+            temp.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+            let (mut offset, mut buffer) = (0, vec![0; CHUNK]);
+            loop {
+                match file.read_at(&mut buffer, offset)? {
+                    0 => break,
+                    count => {
+                        temp.write_all(&buffer[..count])?;
+                        offset += count as u64;
+                    }
+                }
+            }
+            temp.persist(&path).map_err(|error| error.error)
+        };
+        copy().map(drop).map_err(FetchError::io("write", &path))
+    }
+
+    /// Removes content, if it is there.
+    pub(crate) fn remove(&self, digest: &Expected) -> Result<(), FetchError> {
+        let path = self.path_of(digest);
+        fs::remove_file(&path).or_else(absent).map_err(FetchError::io("remove", &path))
     }
 
     /// Where content with this digest goes, the directories above it made.

@@ -66,6 +66,43 @@ impl Fetcher {
         self.cache()?.map_or(Ok(0), Cache::clear)
     }
 
+    /// Content that was kept by its digest, with which it has been compared; `None` where there is
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// If there is a cache and it cannot be used.
+    pub fn content(
+        &self,
+        digest: &Digest,
+        check: impl Fn() -> Result<(), FetchError>,
+    ) -> Result<Option<File>, FetchError> {
+        let Some(cache) = self.cache()? else { return Ok(None) };
+        match cache.find(&Expected::from(*digest), check)? {
+            Some(stored) => stored.open().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps a file that has this digest: as the same file under another name where the file
+    /// system can do that.
+    ///
+    /// # Errors
+    ///
+    /// If the cache cannot be used.
+    pub fn keep_file(&self, file: &File, digest: &Digest) -> Result<(), FetchError> {
+        self.cache()?.map_or(Ok(()), |cache| cache.adopt_file(file, &Expected::from(*digest)))
+    }
+
+    /// Removes content, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is a cache and it cannot be used.
+    pub fn forget(&self, digest: &Digest) -> Result<(), FetchError> {
+        self.cache()?.map_or(Ok(()), |cache| cache.remove(&Expected::from(*digest)))
+    }
+
     /// Keeps what was made under a name, in place of what had it.
     ///
     /// # Errors

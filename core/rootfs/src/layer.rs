@@ -6,8 +6,10 @@
 //! offset alone, so the blob is the same with any number of threads and however
 //! the stream was written.
 
+mod pieces;
 mod pipeline;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +17,8 @@ use std::thread;
 
 use crate::compress::{Encoder, EncoderError};
 use crate::{Compression, Digest};
-use pipeline::{Pipeline, Stop};
+pub use pieces::Pieces;
+use pipeline::{Parts, Pipeline, Stop};
 
 /// Bytes per chunk of a layer that is not compressed. Nothing in the blob
 /// depends on it.
@@ -81,6 +84,39 @@ pub enum LayerError<E> {
     /// The blob cannot be written.
     #[error("the layer's blob cannot be written")]
     Blob(#[source] io::Error),
+    /// The blob that was made before is not what it was. Without it, all goes well.
+    #[error("a layer that was kept cannot be used")]
+    Known(#[source] io::Error),
+}
+
+/// A blob that was made before, with the same [epoch](LayerOptions::epoch).
+pub struct Known<'a> {
+    /// What it consists of.
+    pub pieces: &'a Pieces,
+    /// Opens it. Whoever does has compared it with its digest.
+    pub open: Box<dyn FnOnce() -> io::Result<File> + Send + 'a>,
+}
+
+impl std::fmt::Debug for Known<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("pieces", self.pieces).finish_non_exhaustive()
+    }
+}
+
+/// A layer that was written upon one that is [`Known`].
+#[derive(Debug)]
+pub enum Written<W> {
+    /// It is another.
+    New {
+        /// The layer.
+        layer: Layer,
+        /// Its blob.
+        blob: W,
+        /// What the blob consists of; nothing of a layer that is not compressed.
+        pieces: Option<Pieces>,
+    },
+    /// It is the very same: nothing was written, and its blob was not opened.
+    Same(Layer),
 }
 
 /// Writes a layer to `blob`, and hands `blob` back.
@@ -104,6 +140,24 @@ pub fn write_layer<W, E>(
 where
     W: Write + Send,
 {
+    match write_layer_upon(blob, options, None, fill)? {
+        Written::New { layer, blob, .. } => Ok((layer, blob)),
+        Written::Same(_) => {
+            Err(LayerError::Encode(io::Error::other("a layer is like one that is not known")))
+        }
+    }
+}
+
+/// As [`write_layer`], taking from a blob that is known what the layer has in common with it.
+pub fn write_layer_upon<W, E>(
+    blob: W,
+    options: &LayerOptions,
+    known: Option<Known<'_>>,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<Written<W>, LayerError<E>>
+where
+    W: Write + Send,
+{
     let compression = options.compression;
     let encoder = Encoder::new(compression, options.level)?;
     let chunk_size = encoder.map_or(PLAIN_CHUNK, Encoder::chunk_size);
@@ -111,18 +165,27 @@ where
     let encode = encoder.map(|encoder| move |chunk: &[u8]| encoder.encode(chunk));
     let threads = options.threads.get().min(MAX_THREADS);
     let stop = AtomicBool::new(false);
+    // What is not compressed is written as fast as it is read.
+    let known = known.filter(|_| encoder.is_some());
+    let pieces = known.as_ref().map(|known| known.pieces);
     let (hashed, mut written) = thread::scope(|scope| {
-        let pipeline = Pipeline::start(scope, &stop, blob, header, chunk_size, threads, encode)
-            .map_err(LayerError::Thread)?;
-        pipeline.run(fill)
+        let parts = Parts { blob, header, known, chunk_size, threads, encode };
+        Pipeline::start(scope, &stop, parts).map_err(LayerError::Thread)?.run(fill)
     })?;
+    let layer =
+        |digest, size| Layer { diff_id: hashed.diff_id, diff_size: hashed.size, digest, size, compression };
+    if let Some(pieces) = pieces.filter(|_| written.is_known()) {
+        return Ok(Written::Same(layer(pieces.digest, pieces.size)));
+    }
     if let Some(encoder) = encoder {
         let trailer = encoder.trailer(written.crc.clone(), hashed.size).map_err(LayerError::Encode)?;
         written.write(&trailer).map_err(LayerError::Blob)?;
     }
+    let all = written.take_pieces();
     let (blob, digest, size) = written.finish().map_err(LayerError::Blob)?;
     let digest = digest.unwrap_or(hashed.diff_id);
-    Ok((Layer { diff_id: hashed.diff_id, diff_size: hashed.size, digest, size, compression }, blob))
+    let pieces = encoder.map(|_| Pieces { digest, size, all });
+    Ok(Written::New { layer: layer(digest, size), blob, pieces })
 }
 
 impl<E> From<Stop> for LayerError<E> {
@@ -130,6 +193,7 @@ impl<E> From<Stop> for LayerError<E> {
         match stop {
             Stop::Encode(error) => Self::Encode(error),
             Stop::Blob(error) => Self::Blob(error),
+            Stop::Known(error) => Self::Known(error),
             Stop::Abandoned => Self::Encode(io::Error::other("the compressing threads have ended")),
         }
     }

@@ -38,7 +38,7 @@ pub use digest::{Digest, Hasher, ParseDigestError};
 pub use dump::{dump, dump_entry};
 pub use entry::{Device, Entry, Kind, Xattrs};
 pub use glob::{Exclude, PatternError};
-pub use layer::{Layer, LayerError, LayerOptions, write_layer};
+pub use layer::{Known, Layer, LayerError, LayerOptions, Pieces, Written, write_layer, write_layer_upon};
 pub use path::{MAX_NAME, MAX_PATH, PathError, RootPath};
 pub use pax::RecordError;
 pub use read::{Fault, Limits, Name, Place, ReadError, Reader, Warning};

@@ -96,7 +96,8 @@ pub fn verify_message(data: &[u8], ring: &Keyring, policy: &Policy) -> Result<Ve
     if data.len() > MAX_SIGNATURE {
         return Err(VerifyError::TooLarge { limit: MAX_SIGNATURE });
     }
-    let message = message::split(data)?;
+    let data = message::unpack(data)?;
+    let message = message::split(&data)?;
     let verified = weigh(message.content, message.signatures, ring, policy)?;
     Ok(Verified { text: message.content.to_vec(), ..verified })
 }

@@ -8,7 +8,7 @@ use ctr_forge_plugin::{Error, LayerForm, Result, Role};
 use ctr_forge_rootfs::{Tree, Writer};
 
 use super::inspect::{flattened, open};
-use super::output::{Described, Packed, Place, Published, make_layer, package};
+use super::output::{Described, Name, Packed, Place, Published, make_layer, package};
 use super::{Cancellable, because, report_faults, require_tools, unless_cancelled};
 use crate::Forge;
 use crate::destination::{StagedFile, refuse_inputs};
@@ -54,7 +54,8 @@ pub fn squash(
     let full = names.iter().filter(|name| !asked.tags.is_empty() || name.contains(':'));
     config.tags = full.map(|name| parse_name(name)).collect::<Result<_>>()?;
     let place = Place::new(forge, component, &asked.target)?;
-    let layer = make_layer(forge, component, asked.compression, tree, "the image", &place)?;
+    let known = Name::new([asked.image.as_path()]);
+    let layer = make_layer(forge, component, asked.compression, tree, "the image", &known, &place)?;
     let images = vec![Described { config, layers: vec![layer] }];
     let packed = Packed { images, options, place };
     let (report, trace) = package(forge, plugin, component, packed, None)?;

@@ -1,42 +1,49 @@
 //! The threads behind a layer, and the channels between them.
 //!
 //! ```text
-//! fill ─► Cutter ─┬─► hasher ─────────────────────► diffID
-//!                 ├─► workers (shared queue) ─┐
-//!                 └─► collector (in order) ◄──┴───► blob, digest
+//! fill ─► Cutter ─► hasher ─┬───────────────────────► diffID
+//!                           ├─► workers (queue) ─┐
+//!                           └─► collector ◄──────┴──► blob, digest
 //! ```
 //! For each chunk the collector gets, in order, the receiving end of a channel
 //! for one result, and a worker the sending end. So the results need no sorting,
 //! and the collector's bounded queue bounds everything behind the cutter.
 //!
+//! The hasher is far faster than the workers. Where the digest of the stream so far
+//! is that of a blob that is known, no worker gets the chunk: the collector takes
+//! what the blob has, all at once, when the stream begins to differ.
+//!
 //! Every thread ends when the channel it reads from is closed, so whichever
 //! fails first takes the others with it: no thread waits for one that is gone.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use super::LayerError;
+use super::pieces::Piece;
+use super::{Known, LayerError};
 use crate::compress::Encoded;
 use crate::{Digest, Hasher};
 
-/// Chunks that may wait for the hasher. It is far faster than the workers, so
-/// this only smooths.
+/// Chunks that may wait for the hasher: this only smooths.
 const HASHER_QUEUE: usize = 2;
+
+/// Bytes of a known blob that are read at a time.
+const READ: usize = 256 << 10;
 
 /// A piece of the stream, which several threads look at.
 type Chunk = Arc<Vec<u8>>;
 
 /// All threads of one layer, running.
-pub(super) struct Pipeline<'scope, W> {
+pub(super) struct Pipeline<'scope, 'k, W> {
     cutter: Cutter,
     stop: &'scope AtomicBool,
     hasher: ScopedJoinHandle<'scope, Hashed>,
     workers: Vec<ScopedJoinHandle<'scope, ()>>,
-    collector: ScopedJoinHandle<'scope, Result<Blob<W>, Stop>>,
+    collector: ScopedJoinHandle<'scope, Result<Blob<'k, W>, Stop>>,
 }
 
 /// What the hasher saw: the uncompressed stream.
@@ -51,14 +58,33 @@ pub(super) enum Stop {
     Encode(io::Error),
     /// The blob could not be written.
     Blob(io::Error),
+    /// The known blob could not be read.
+    Known(io::Error),
     /// A result will never come: a worker panicked or was told to stop.
     Abandoned,
 }
 
 /// The next part of the blob, for the collector.
-enum Piece {
+enum Part {
     Plain(Chunk),
-    Encoded(Receiver<io::Result<Encoded>>),
+    /// The next piece of the known blob.
+    Known,
+    Encoded {
+        upto: Digest,
+        length: u32,
+        result: Receiver<io::Result<Encoded>>,
+    },
+}
+
+/// What a layer is made with.
+pub(super) struct Parts<'a, W, F> {
+    pub(super) blob: W,
+    pub(super) header: &'static [u8],
+    pub(super) known: Option<Known<'a>>,
+    pub(super) chunk_size: usize,
+    pub(super) threads: usize,
+    /// Without it, the chunks are the blob.
+    pub(super) encode: Option<F>,
 }
 
 /// A chunk to encode, and where the result goes.
@@ -67,34 +93,32 @@ struct Job {
     result: SyncSender<io::Result<Encoded>>,
 }
 
-impl<'scope, W: Write + Send + 'scope> Pipeline<'scope, W> {
-    /// Starts the threads; without `encode`, the chunks are the blob.
+impl<'scope, 'k: 'scope, W: Write + Send + 'scope> Pipeline<'scope, 'k, W> {
+    /// Starts the threads.
     ///
     /// If one cannot be started, those that run end by themselves.
     pub(super) fn start<'env, F>(
         scope: &'scope Scope<'scope, 'env>,
         stop: &'scope AtomicBool,
-        blob: W,
-        header: &'static [u8],
-        chunk_size: usize,
-        threads: usize,
-        encode: Option<F>,
+        parts: Parts<'k, W, F>,
     ) -> io::Result<Self>
     where
         F: Fn(&[u8]) -> io::Result<Encoded> + Copy + Send + 'scope,
     {
+        let Parts { blob, header, known, chunk_size, threads, encode } = parts;
         let (to_hasher, for_hasher) = sync_channel(HASHER_QUEUE);
         // Each worker has one chunk in work and one waiting.
         let (to_collector, for_collector) = sync_channel(2 * threads);
-        let blob = Blob::new(blob, encode.is_some());
-        let hasher = spawn(scope, "layer-hash", move || hash(for_hasher))?;
-        let collector = spawn(scope, "layer-write", move || collect(blob, header, for_collector, stop))?;
+        let pieces = known.as_ref().map_or(&[][..], |known| &known.pieces.all);
+        let blob = Blob::new(blob, header, encode.is_some(), known);
+        let collector = spawn(scope, "layer-write", move || collect(blob, for_collector, stop))?;
         let (to_workers, workers) = match encode {
             Some(encode) => start_workers(scope, stop, threads, encode).map(|(to, all)| (Some(to), all))?,
             None => (None, Vec::new()),
         };
-        let cutter =
-            Cutter { chunk: Vec::new(), chunk_size, to_hasher, to_collector, to_workers, broken: false };
+        let way = Way { known: pieces, to_collector, to_workers };
+        let hasher = spawn(scope, "layer-hash", move || hash(for_hasher, way))?;
+        let cutter = Cutter { chunk: Vec::new(), chunk_size, to_hasher, broken: false };
         Ok(Self { cutter, stop, hasher, workers, collector })
     }
 
@@ -102,7 +126,7 @@ impl<'scope, W: Write + Send + 'scope> Pipeline<'scope, W> {
     pub(super) fn run<E>(
         mut self,
         fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-    ) -> Result<(Hashed, Blob<W>), LayerError<E>> {
+    ) -> Result<(Hashed, Blob<'k, W>), LayerError<E>> {
         let filled = fill(&mut self.cutter);
         if filled.is_err() {
             self.stop.store(true, Ordering::Relaxed);
@@ -162,8 +186,6 @@ struct Cutter {
     chunk: Vec<u8>,
     chunk_size: usize,
     to_hasher: SyncSender<Chunk>,
-    to_collector: SyncSender<Piece>,
-    to_workers: Option<Sender<Job>>,
     /// Whether a thread is gone, so that nothing more can be written.
     broken: bool,
 }
@@ -180,20 +202,7 @@ impl Cutter {
 
     fn hand_out(&mut self) {
         let chunk = Arc::new(std::mem::take(&mut self.chunk));
-        self.broken |= self.send(chunk).is_none();
-    }
-
-    /// `None` if a thread is gone. Only the first two wait, for threads that
-    /// need nothing from this one to go on.
-    fn send(&self, chunk: Chunk) -> Option<()> {
-        let Some(to_workers) = &self.to_workers else {
-            self.to_collector.send(Piece::Plain(Arc::clone(&chunk))).ok()?;
-            return self.to_hasher.send(chunk).ok();
-        };
-        let (result, piece) = sync_channel(1);
-        self.to_collector.send(Piece::Encoded(piece)).ok()?;
-        self.to_hasher.send(Arc::clone(&chunk)).ok()?;
-        to_workers.send(Job { chunk, result }).ok()
+        self.broken |= self.to_hasher.send(chunk).is_err();
     }
 }
 
@@ -219,14 +228,49 @@ impl Write for Cutter {
     }
 }
 
-fn hash(chunks: Receiver<Chunk>) -> Hashed {
+/// Hashes the stream, and sends each chunk on its way. It ends early if a thread behind it is gone.
+fn hash(chunks: Receiver<Chunk>, mut way: Way<'_>) -> Hashed {
     let mut hasher = Hasher::new();
     let mut size = 0;
     for chunk in chunks {
         hasher.update(&chunk);
         size += chunk.len() as u64;
+        if way.send(chunk, || hasher.clone().finish()).is_none() {
+            break;
+        }
     }
     Hashed { diff_id: hasher.finish(), size }
+}
+
+/// What is behind the hasher.
+struct Way<'a> {
+    /// What of the known blob may follow.
+    known: &'a [Piece],
+    to_collector: SyncSender<Part>,
+    to_workers: Option<Sender<Job>>,
+}
+
+impl Way<'_> {
+    /// `None` if a thread is gone. Only the first waits, for a thread that needs nothing from this
+    /// one to go on. `upto` is the digest of the stream to the chunk's end.
+    fn send(&mut self, chunk: Chunk, upto: impl FnOnce() -> Digest) -> Option<()> {
+        let Some(to_workers) = &self.to_workers else {
+            return self.to_collector.send(Part::Plain(chunk)).ok();
+        };
+        let upto = upto();
+        if let Some((piece, rest)) = self.known.split_first()
+            && piece.upto == upto
+        {
+            self.known = rest;
+            return self.to_collector.send(Part::Known).ok();
+        }
+        // What has differed once has another digest up to every later place.
+        self.known = &[];
+        let (result, piece) = sync_channel(1);
+        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        self.to_collector.send(Part::Encoded { upto, length, result: piece }).ok()?;
+        to_workers.send(Job { chunk, result }).ok()
+    }
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>, encode: impl Fn(&[u8]) -> io::Result<Encoded>, stop: &AtomicBool) {
@@ -242,14 +286,12 @@ fn work(jobs: &Mutex<Receiver<Job>>, encode: impl Fn(&[u8]) -> io::Result<Encode
     }
 }
 
-fn collect<W: Write>(
-    mut blob: Blob<W>,
-    header: &[u8],
-    pieces: Receiver<Piece>,
+fn collect<'k, W: Write>(
+    mut blob: Blob<'k, W>,
+    parts: Receiver<Part>,
     stop: &AtomicBool,
-) -> Result<Blob<W>, Stop> {
-    let header = blob.write(header).map_err(Stop::Blob);
-    let result = header.and_then(|()| pieces.into_iter().try_for_each(|piece| blob.append(piece)));
+) -> Result<Blob<'k, W>, Stop> {
+    let result = parts.into_iter().try_for_each(|part| blob.append(part)).and_then(|()| blob.end());
     if result.is_err() {
         stop.store(true, Ordering::Relaxed);
     }
@@ -257,8 +299,13 @@ fn collect<W: Write>(
 }
 
 /// The blob as far as it is written.
-pub(super) struct Blob<W> {
+pub(super) struct Blob<'a, W> {
     writer: W,
+    /// What comes first; empty when it is written.
+    header: &'static [u8],
+    /// A blob that has the same pieces so far, as long as it has.
+    known: Option<Known<'a>>,
+    pieces: Vec<Piece>,
     /// None for a blob that is the stream itself: that has a digest already.
     hasher: Option<Hasher>,
     size: u64,
@@ -266,9 +313,19 @@ pub(super) struct Blob<W> {
     pub(super) crc: crc32fast::Hasher,
 }
 
-impl<W: Write> Blob<W> {
-    fn new(writer: W, hashed: bool) -> Self {
-        Self { writer, hasher: hashed.then(Hasher::new), size: 0, crc: crc32fast::Hasher::new() }
+impl<'a, W: Write> Blob<'a, W> {
+    fn new(writer: W, header: &'static [u8], hashed: bool, known: Option<Known<'a>>) -> Self {
+        let (hasher, crc, pieces) = (hashed.then(Hasher::new), crc32fast::Hasher::new(), Vec::new());
+        Self { writer, header, known, pieces, hasher, size: 0, crc }
+    }
+
+    /// Whether it is the known one, and nothing of it was written.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
+    pub(super) fn take_pieces(&mut self) -> Vec<Piece> {
+        std::mem::take(&mut self.pieces)
     }
 
     pub(super) fn write(&mut self, data: &[u8]) -> io::Result<()> {
@@ -279,15 +336,53 @@ impl<W: Write> Blob<W> {
         self.writer.write_all(data)
     }
 
-    fn append(&mut self, piece: Piece) -> Result<(), Stop> {
-        match piece {
-            Piece::Plain(chunk) => self.write(&chunk).map_err(Stop::Blob),
-            Piece::Encoded(result) => {
+    fn append(&mut self, part: Part) -> Result<(), Stop> {
+        match part {
+            Part::Plain(chunk) => self.write(&chunk).map_err(Stop::Blob),
+            Part::Known => {
+                let all = self.known.as_ref().map_or(&[][..], |known| &known.pieces.all);
+                let piece = *all.get(self.pieces.len()).ok_or(Stop::Abandoned)?;
+                self.crc.combine(&crc32fast::Hasher::new_with_initial_len(piece.crc, piece.length.into()));
+                self.pieces.push(piece);
+                Ok(())
+            }
+            Part::Encoded { upto, length, result } => {
+                self.begin()?;
                 let encoded = result.recv().map_err(|_| Stop::Abandoned)?.map_err(Stop::Encode)?;
                 self.crc.combine(&encoded.crc);
-                self.write(&encoded.data).map_err(Stop::Blob)
+                self.write(&encoded.data).map_err(Stop::Blob)?;
+                let crc = encoded.crc.finalize();
+                self.pieces.push(Piece { upto, end: self.size, crc, length });
+                Ok(())
             }
         }
+    }
+
+    /// After the last piece: a blob is the known one if it has all of it.
+    fn end(&mut self) -> Result<(), Stop> {
+        let all = self.known.as_ref().map_or(0, |known| known.pieces.all.len());
+        if all > 0 && self.pieces.len() == all { Ok(()) } else { self.begin() }
+    }
+
+    /// Writes what comes before the first new piece, once: the header, or with it all that the
+    /// known blob has.
+    fn begin(&mut self) -> Result<(), Stop> {
+        let header = std::mem::take(&mut self.header);
+        let known = self.known.take();
+        let Some((known, last)) = known.zip(self.pieces.last().copied()) else {
+            return self.write(header).map_err(Stop::Blob);
+        };
+        let mut file = (known.open)().map_err(Stop::Known)?.take(last.end);
+        let mut buffer = vec![0; READ];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => self.write(&buffer[..count]).map_err(Stop::Blob)?,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Stop::Known(e)),
+            }
+        }
+        if self.size == last.end { Ok(()) } else { Err(Stop::Known(io::ErrorKind::UnexpectedEof.into())) }
     }
 
     /// The writer, flushed; the digest, if computed; the length in bytes.
@@ -306,7 +401,9 @@ mod tests {
     fn run(encode: impl Fn(&[u8]) -> io::Result<Encoded> + Copy + Send) -> Result<(), LayerError<io::Error>> {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            let pipeline = Pipeline::start(scope, &stop, io::sink(), b"", 8, 2, Some(encode)).unwrap();
+            let (blob, header, known) = (io::sink(), &b""[..], None);
+            let parts = Parts { blob, header, known, chunk_size: 8, threads: 2, encode: Some(encode) };
+            let pipeline = Pipeline::start(scope, &stop, parts).unwrap();
             pipeline.run(|out| out.write_all(&[0; 1000])).map(|_| ())
         })
     }

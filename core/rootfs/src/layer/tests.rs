@@ -170,3 +170,58 @@ fn a_fill_that_ignores_errors_does_not_hide_them() {
     });
     assert!(matches!(result, Err(LayerError::Blob(_))));
 }
+
+/// Writes `data` upon a layer that is known; returns the blob, or that it is the known one.
+fn upon(
+    data: &[u8],
+    pieces: &Pieces,
+    blob: &[u8],
+    options: &LayerOptions,
+) -> Result<Option<Vec<u8>>, LayerError<io::Error>> {
+    let open = || {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(blob)?;
+        io::Seek::rewind(&mut file)?;
+        Ok(file)
+    };
+    let known = Known { pieces, open: Box::new(open) };
+    match write_layer_upon(Vec::new(), options, Some(known), |out| out.write_all(data))? {
+        Written::Same(same) => {
+            assert_eq!((same.diff_id, same.digest), (Digest::of(data), Digest::of(blob)));
+            Ok(None)
+        }
+        Written::New { layer, blob, pieces } => {
+            assert_eq!((layer.diff_id, layer.digest), (Digest::of(data), Digest::of(&blob)));
+            assert_eq!(Pieces::from_bytes(&pieces.unwrap().to_bytes()).unwrap().size, layer.size);
+            Ok(Some(blob))
+        }
+    }
+}
+
+#[test]
+fn upon_a_known_layer_the_bytes_are_the_same() {
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let options = options(compression, 2);
+        let chunk = if compression == Compression::Gzip { MIB } else { 4 * MIB };
+        let data = sample(3 * chunk + 5);
+        let written = write_layer_upon(Vec::new(), &options, None, |out| out.write_all(&data));
+        let Ok(Written::New { blob, pieces: Some(pieces), .. }) = written else { panic!("a new layer") };
+        assert_eq!(upon(&data, &pieces, &blob, &options).unwrap(), None, "{compression}");
+        let mut changed = data.clone();
+        changed[2 * chunk + 1] ^= 1;
+        let longer = [&data[..], b"more"].concat();
+        let other = sample(7);
+        for other in [&changed[..], &longer, &data[..2 * chunk], &data[..chunk + 1], &other, b""] {
+            let fresh = layer(other, &options).1;
+            assert_eq!(
+                upon(other, &pieces, &blob, &options).unwrap(),
+                Some(fresh),
+                "{compression} {}",
+                other.len()
+            );
+        }
+        // One that is shorter than it should be is no good, and told from other failures.
+        let broken = upon(&changed, &pieces, &blob[..10], &options);
+        assert!(matches!(broken, Err(LayerError::Known(_))), "{broken:?}");
+    }
+}

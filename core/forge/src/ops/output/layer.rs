@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use ctr_forge_plugin::{Component, Error, LayerForm, LayerRef, Merges, Result};
 use ctr_forge_rootfs::{
     Attributes, Compression, Decoder, Duplicates, Layer, LayerError, LayerOptions, Reader, TOUCHED, Tree,
-    Walk, Writer, write_layer,
+    Walk, Writer,
 };
 
 use super::super::{Cancellable, CancellableFile, because, empty_tree, possible_date, unless_cancelled};
+use super::known::{self, Name};
 use super::{OutputRequest, Place};
 use crate::options::Options;
 use crate::{Attachments, Forge};
@@ -27,15 +28,20 @@ pub(super) fn make_layers(
     inputs: &[PathBuf],
     place: &Place,
 ) -> Result<Vec<Finished>> {
-    let make = |tree, name: &str| make_layer(forge, component, asked.compression, tree, name, place);
+    let make = |tree, name: &str, inputs: &[PathBuf]| {
+        let known = Name::new(inputs.iter().map(PathBuf::as_path));
+        make_layer(forge, component, asked.compression, tree, name, &known, place)
+    };
     let read = |input: &Path, tree| {
         let name = title(input);
         forge.reporter.phase(&format!("Reading {name}"));
         read_input(forge, asked.preserve, input, &name, tree)
     };
     if !merges(component, &asked.options) {
-        let one =
-            |input: &PathBuf| make(read(input, empty_tree(forge, Duplicates::LastWins)?)?, &title(input));
+        let one = |input: &PathBuf| {
+            let tree = read(input, empty_tree(forge, Duplicates::LastWins)?)?;
+            make(tree, &title(input), std::slice::from_ref(input))
+        };
         return inputs.iter().map(one).collect();
     }
     let mut tree = empty_tree(forge, Duplicates::LastWins)?;
@@ -43,7 +49,7 @@ pub(super) fn make_layers(
         tree = read(input, tree)?;
     }
     let names: Vec<_> = inputs.iter().map(|input| title(input)).collect();
-    Ok(vec![make(tree, &names.join(" and "))?])
+    Ok(vec![make(tree, &names.join(" and "), inputs)?])
 }
 
 /// Whether all inputs become one layer.
@@ -116,6 +122,7 @@ pub(in crate::ops) fn make_layer(
     compression: Option<LayerForm>,
     mut tree: Tree,
     name: &str,
+    inputs: &Name,
     place: &Place,
 ) -> Result<Finished> {
     let form = layer_form(component, compression)?;
@@ -127,7 +134,6 @@ pub(in crate::ops) fn make_layer(
     }
     check_names(component, &tree, name)?;
     forge.reporter.phase(&format!("Packing {name}"));
-    let file = place.layer_file(forge)?;
     let options = LayerOptions {
         compression: match form {
             LayerForm::Tar => Compression::None,
@@ -143,7 +149,8 @@ pub(in crate::ops) fn make_layer(
         tree.write_to(&mut writer).map_err(|e| because(&what, &e))?;
         writer.finish().map(drop).map_err(|e| Error::io(&what, e))
     };
-    let (layer, file) = write_layer(file, &options, fill).map_err(|error| {
+    let file = || place.layer_file(forge);
+    let (layer, file) = known::write(forge, inputs, &tree, &options, file, fill).map_err(|error| {
         let error = match error {
             LayerError::Fill(error) => error,
             error => because(&what, &error),

@@ -8,8 +8,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | `layer` | from an input to a finished layer |
+//! | `known` | layers of earlier runs, so that what is packed again is not compressed again |
 //! | `place` | where the result is made until all of it is there |
 
+mod known;
 mod layer;
 mod place;
 
@@ -22,6 +24,7 @@ use ctr_forge_plugin::{
     PlatformImage, Result, Role,
 };
 
+pub(super) use self::known::Name;
 pub use self::layer::form_name;
 pub(super) use self::layer::{Finished, make_layer};
 use self::layer::{make_layers, merges};
