@@ -2,7 +2,7 @@
 //! refused where anything else is signed.
 
 use ctr_forge_tests::archive::{Member, archive};
-use ctr_forge_tests::registry::Registry;
+use ctr_forge_tests::registry::{Registry, Trouble, Troubled};
 use ctr_forge_tests::{Forge, Need, Test};
 
 const GPG: &[Need] = &[Need::Tool("gpg")];
@@ -264,6 +264,14 @@ fn what_is_attached_goes_along() {
     forge.ok(["attach", &format!("{name}:1"), "note.txt", "--type", "text/x-other"]);
     forge.ok(["push", "image:1", &format!("{name}:1")]);
     assert_eq!(types(&list(&referrers)), [&expected[..], &["text/x-other"]].concat());
+    // A registry that keeps the list itself gets no tag with one.
+    let knowing = Troubled::before(&registry.address, Trouble::KnowsSubjects);
+    forge.ok(["push", "image:1", &format!("{}/knowing:1", knowing.address)]);
+    let tags =
+        forge.sh(&format!("skopeo list-tags --tls-verify=false docker://{}/knowing", registry.address));
+    let tags: serde_json::Value = serde_json::from_str(&tags.stdout()).unwrap();
+    let tags = tags["Tags"].as_array().unwrap();
+    assert!(tags.len() == 2 && tags.iter().all(|tag| *tag != referrers.as_str()), "{tags:?}");
     // What has no place for it.
     forge.ok(["output", "docker", "rootfs.tar", "-o", "image.tar", "--tag", "app:1"]);
     forge.fails(11, ["attach", "image.tar", "note.txt", "--type", "text/plain"]).says(&["an OCI layout"]);

@@ -83,6 +83,8 @@ pub enum Trouble {
         /// How many.
         bytes: usize,
     },
+    /// None at all: answers have what a registry says that lists by itself what is about an image.
+    KnowsSubjects,
     /// The first so many get this status, whatever they ask.
     Status {
         /// How many.
@@ -144,12 +146,15 @@ fn carry(mut client: TcpStream, server: SocketAddr, trouble: Trouble, met: &Atom
             }
         }
         Trouble::Cut { after, .. } => limit = after,
-        Trouble::Slow { .. } => {}
+        Trouble::Slow { .. } | Trouble::KnowsSubjects => {}
     }
     let mut upstream = TcpStream::connect(server)?;
     let (mut back, mut to_client) = (upstream.try_clone()?, client.try_clone()?);
     thread::spawn(move || {
-        let _ = io::copy(&mut back, &mut to_client);
+        let _ = match trouble {
+            Trouble::KnowsSubjects => with_subject(&mut back, &mut to_client),
+            _ => io::copy(&mut back, &mut to_client).map(drop),
+        };
         let _ = to_client.shutdown(Shutdown::Write);
     });
     let mut buffer = vec![0; 64 << 10];
@@ -170,6 +175,22 @@ fn carry(mut client: TcpStream, server: SocketAddr, trouble: Trouble, met: &Atom
         {
             upstream.shutdown(Shutdown::Both)?;
             return client.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Carries answers, with the header of distribution-spec 1.1, "Pushing Manifests with Subject".
+fn with_subject(from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&buffer[..count]);
+        match text.starts_with("HTTP/1.1 201") {
+            true => to.write_all(text.replacen("\r\n", "\r\nOCI-Subject: sha256:00\r\n", 1).as_bytes())?,
+            false => to.write_all(&buffer[..count])?,
         }
     }
 }

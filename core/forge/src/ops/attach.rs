@@ -29,6 +29,12 @@ use crate::destination::StagedDirectory;
 /// Largest file that is attached, in bytes: it is held in memory.
 const MAX_FILE: u64 = 256 << 20;
 
+/// Most of what is attached already that is looked at.
+const MAX_ATTACHED: usize = 64;
+
+/// How files of a layout are opened, which may be anybody's.
+const PLAIN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+
 /// What `ctr-forge attach` is asked for.
 #[derive(Debug)]
 pub struct AttachRequest {
@@ -77,7 +83,7 @@ pub fn attach(forge: &Forge, asked: &AttachRequest) -> Result<AttachedTo> {
     let bytes = whole(&asked.file)?;
     let home = Home::of(forge, &asked.image)?;
     let layer = home.blob(&asked.media_type, &bytes, asked);
-    home.attach(&asked.media_type, vec![(layer, bytes)], &asked.annotations)
+    home.attach(forge, &asked.media_type, vec![(layer, bytes)], &asked.annotations)
 }
 
 /// Where an image is.
@@ -158,6 +164,7 @@ impl Home {
     /// Puts something that is about the image beside it.
     pub(super) fn attach(
         &self,
+        forge: &Forge,
         artifact_type: &str,
         blobs: Vec<(Descriptor, Vec<u8>)>,
         annotations: &BTreeMap<String, String>,
@@ -170,7 +177,7 @@ impl Home {
         contents.push(EMPTY_CONFIG.to_vec());
         let blobs: Vec<_> = all.iter().zip(&contents).collect();
         match &self.at {
-            At::Layout(path) => add_to_layout(path, &blobs, &manifest)?,
+            At::Layout(path) => add_to_layout(forge, path, &blobs, &manifest)?,
             At::Registry(registry) => {
                 for (descriptor, bytes) in blobs {
                     push_bytes(registry, &descriptor.digest, bytes)?;
@@ -193,11 +200,9 @@ impl Home {
                 );
             }
             At::Registry(registry) => {
-                for Referrer { digest, .. } in registry
-                    .referrers(&self.digest)?
-                    .into_iter()
-                    .filter(|one| one.artifact_type == artifact_type)
-                {
+                let all = registry.referrers(&self.digest)?;
+                let own = all.iter().filter(|one| one.artifact_type == artifact_type);
+                for Referrer { digest, .. } in own.take(MAX_ATTACHED) {
                     manifests.push(registry.manifest(&digest.to_string())?.bytes);
                 }
             }
@@ -216,8 +221,10 @@ impl Home {
         match &self.at {
             At::Layout(path) => {
                 let path = path.join(BLOBS).join(SHA256).join(digest.hex());
-                let file = File::open(&path);
+                // Whatever lies there is not followed, and a pipe is not waited for.
+                let file = rustix::fs::open(&path, PLAIN, Mode::empty());
                 let file = file.map_err(|e| Error::io(format!("cannot read {}", path.display()), e))?;
+                let file = File::from(file);
                 file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)
             }
             At::Registry(registry) => {
@@ -281,15 +288,19 @@ pub(super) fn push_bytes(registry: &Registry, digest: &str, bytes: &[u8]) -> Res
 }
 
 /// Adds blobs and the manifest that names them to a layout, its index last.
-fn add_to_layout(path: &Path, blobs: &[(&Descriptor, &Vec<u8>)], manifest: &Document) -> Result<()> {
+fn add_to_layout(
+    forge: &Forge,
+    path: &Path,
+    blobs: &[(&Descriptor, &Vec<u8>)],
+    manifest: &Document,
+) -> Result<()> {
     let staged = StagedDirectory::new(path)?;
-    let existing = staged.existing(&mut || Ok(()))?;
+    let existing = staged.existing(&mut || forge.cancel.check())?;
     let existing =
         existing.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{} is gone", path.display())))?;
     let mut index = Vec::new();
     let cannot = |e| Error::io(format!("cannot read the index of {}", path.display()), e);
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = openat(&existing, INDEX_FILE, flags, Mode::empty()).map_err(|e| cannot(e.into()))?;
+    let file = openat(&existing, INDEX_FILE, PLAIN, Mode::empty()).map_err(|e| cannot(e.into()))?;
     File::from(file).take(MAX_INDEX).read_to_end(&mut index).map_err(cannot)?;
     let mut index = Index::read(&index)?;
     index.add(&manifest.descriptor)?;

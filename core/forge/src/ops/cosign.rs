@@ -76,7 +76,7 @@ pub fn cosign_sign(forge: &Forge, asked: &CosignRequest) -> Result<AttachedTo> {
     let key = key.transpose()?;
     let mut layer = Descriptor::new(PAYLOAD, digest.to_string(), payload.len() as u64);
     layer.annotations.insert(SIGNATURE.into(), signature);
-    let attached = home.attach(ARTIFACT, vec![(layer, payload)], &BTreeMap::new())?;
+    let attached = home.attach(forge, ARTIFACT, vec![(layer, payload)], &BTreeMap::new())?;
     if let Some((staged, pem)) = key {
         let mut file = staged.file();
         std::io::Write::write_all(&mut file, pem.as_bytes())

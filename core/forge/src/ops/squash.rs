@@ -8,7 +8,9 @@ use ctr_forge_plugin::{Error, LayerForm, Result, Role};
 use ctr_forge_rootfs::{Tree, Writer};
 
 use super::inspect::{flattened, open};
-use super::output::{Described, Name, Packed, Place, Published, make_layer, package};
+use super::output::{
+    Described, Earlier, Packed, Place, Published, layer_form, make_layer, options as layer_options, package,
+};
 use super::{Cancellable, because, report_faults, require_tools, unless_cancelled};
 use crate::Forge;
 use crate::destination::{StagedFile, refuse_inputs};
@@ -47,6 +49,8 @@ pub fn squash(
         .component(Role::Output, component)
         .ok_or_else(|| Error::usage(format!("there is no output \"{component}\"")))?;
     require_tools(forge, component)?;
+    let form = layer_form(component, asked.compression)?;
+    let earlier = Earlier::find(forge, layer_options(forge, form), [asked.image.as_path()]);
     let (image, tree) = read(forge, asked)?;
     let mut config = image.to_config()?;
     let names = if asked.tags.is_empty() { &image.names } else { &asked.tags };
@@ -54,8 +58,7 @@ pub fn squash(
     let full = names.iter().filter(|name| !asked.tags.is_empty() || name.contains(':'));
     config.tags = full.map(|name| parse_name(name)).collect::<Result<_>>()?;
     let place = Place::new(forge, component, &asked.target)?;
-    let known = Name::new([asked.image.as_path()]);
-    let layer = make_layer(forge, component, asked.compression, tree, "the image", &known, &place)?;
+    let layer = make_layer(forge, component, form, tree, "the image", &earlier, &place)?;
     let images = vec![Described { config, layers: vec![layer] }];
     let packed = Packed { images, options, place };
     let (report, trace) = package(forge, plugin, component, packed, None)?;

@@ -8,7 +8,8 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use ctr_forge_fetch::FetchError;
 use ctr_forge_plugin::Error;
@@ -24,95 +25,99 @@ const WORTH: u64 = 4 << 20;
 /// Most bytes of what is known of a blob: enough for one of 20 GB and more.
 const MAX_PIECES: u64 = 1 << 20;
 
-/// Under which name the layer of some inputs is kept.
-#[derive(Debug)]
-pub(in crate::ops) struct Name(Digest);
-
-impl Name {
-    /// Of a layer that is made of `inputs`. What they hold need not be the same: that is told by
-    /// the bytes themselves.
-    pub(in crate::ops) fn new<'a>(inputs: impl IntoIterator<Item = &'a Path>) -> Self {
-        let mut words = Vec::new();
-        for input in inputs {
-            let path = input.canonicalize().unwrap_or_else(|_| input.to_owned());
-            words.extend_from_slice(path.as_os_str().as_encoded_bytes());
-            words.push(0);
-        }
-        Self(Digest::of(&words))
-    }
-
-    /// The name, where it is worth one.
-    fn text(&self, tree: &Tree, options: &LayerOptions) -> Option<String> {
-        let content: u64 = tree.entries().map(|entry| entry.kind.size()).sum();
-        if content < WORTH {
-            return None;
-        }
-        let epoch = options.epoch().ok()?;
-        Some(format!("layer/{}/{}", Digest::of(epoch.as_bytes()).hex(), self.0.hex()))
-    }
+/// What there is of a layer that was made of the same inputs.
+pub(in crate::ops) struct Earlier {
+    name: String,
+    options: LayerOptions,
+    pieces: Option<Pieces>,
+    /// Reads the blob through; whoever wants it waits for that.
+    blob: Mutex<Option<JoinHandle<Option<File>>>>,
 }
 
-/// Writes a layer, with what is known of it, and keeps it for the next time. `fill` is called anew
-/// where what was kept turns out to be of no use.
-pub(super) fn write(
-    forge: &Forge,
-    name: &Name,
-    tree: &Tree,
-    options: &LayerOptions,
-    blob: impl Fn() -> Result<File, Error>,
-    mut fill: impl FnMut(&mut dyn Write) -> Result<(), Error>,
-) -> Result<(Layer, File), LayerError<Error>> {
-    let name = name.text(tree, options);
-    let old = name.as_deref().and_then(|name| recall(forge, name));
-    let known = match &old {
-        None => None,
-        Some(pieces) => {
-            match write_upon(forge, options, pieces, blob().map_err(LayerError::Fill)?, &mut fill) {
+impl Earlier {
+    /// Looks for one. Its blob is compared with its digest from now on, while other things are done.
+    ///
+    /// What `inputs` hold need not be the same: that is told by the bytes themselves.
+    pub(in crate::ops) fn find<'a>(
+        forge: &Forge,
+        options: LayerOptions,
+        inputs: impl IntoIterator<Item = &'a Path>,
+    ) -> Self {
+        let mut words = options.epoch().unwrap_or_default().into_bytes();
+        for input in inputs {
+            let path = input.canonicalize().unwrap_or_else(|_| input.to_owned());
+            words.push(0);
+            words.extend_from_slice(path.as_os_str().as_encoded_bytes());
+        }
+        let name = format!("layer/{}", Digest::of(&words).hex());
+        let pieces = recall(forge, &name);
+        let blob = pieces.as_ref().map(|pieces| {
+            let (fetcher, digest) = (Arc::clone(&forge.fetcher), pieces.digest);
+            std::thread::spawn(move || fetcher.content(&digest, || Ok(())).ok().flatten())
+        });
+        Self { name, options, pieces, blob: Mutex::new(blob) }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let thread = self.blob.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let file = thread.and_then(|thread| thread.join().ok().flatten());
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Writes a layer of `tree` with it, and keeps it for the next time. `fill` is called anew where
+    /// what was kept turns out to be of no use.
+    pub(super) fn write(
+        &self,
+        forge: &Forge,
+        tree: &Tree,
+        blob: impl Fn() -> Result<File, Error>,
+        mut fill: impl FnMut(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<(Layer, File), LayerError<Error>> {
+        let known = match &self.pieces {
+            None => None,
+            Some(pieces) => match self.write_upon(pieces, blob().map_err(LayerError::Fill)?, &mut fill) {
                 // Gone or damaged: as if it had never been.
                 Err(LayerError::Known(_)) => None,
                 other => Some(other?),
-            }
+            },
+        };
+        let (layer, blob, pieces) = match known {
+            Some(found) => found,
+            None => self.write_anew(blob().map_err(LayerError::Fill)?, &mut fill)?,
+        };
+        let content: u64 = tree.entries().map(|entry| entry.kind.size()).sum();
+        if let Some(pieces) = pieces.filter(|_| content >= WORTH) {
+            keep(forge, &self.name, &pieces, self.pieces.as_ref(), &blob);
         }
-    };
-    let (layer, blob, pieces) = match known {
-        Some(found) => found,
-        None => match write_layer_upon(blob().map_err(LayerError::Fill)?, options, None, &mut fill)? {
-            Written::New { layer, blob, pieces } => (layer, blob, pieces),
-            Written::Same(_) => return Err(LayerError::Known(io::ErrorKind::NotFound.into())),
-        },
-    };
-    if let (Some(name), Some(pieces)) = (name, pieces) {
-        keep(forge, &name, &pieces, old.as_ref(), &blob);
+        Ok((layer, blob))
     }
-    Ok((layer, blob))
+
+    fn write_upon(
+        &self,
+        pieces: &Pieces,
+        blob: File,
+        fill: &mut Fill<'_>,
+    ) -> Result<Upon, LayerError<Error>> {
+        let known = Known { pieces, open: Box::new(|| self.open()) };
+        Ok(match write_layer_upon(blob, &self.options, Some(known), fill)? {
+            Written::New { layer, blob, pieces } => (layer, blob, pieces),
+            Written::Same(layer) => (layer, self.open().map_err(LayerError::Known)?, None),
+        })
+    }
+
+    fn write_anew(&self, blob: File, fill: &mut Fill<'_>) -> Result<Upon, LayerError<Error>> {
+        match write_layer_upon(blob, &self.options, None, fill)? {
+            Written::New { layer, blob, pieces } => Ok((layer, blob, pieces)),
+            Written::Same(_) => Err(LayerError::Known(io::ErrorKind::NotFound.into())),
+        }
+    }
 }
+
+/// Writes the tar stream.
+type Fill<'a> = dyn FnMut(&mut dyn Write) -> Result<(), Error> + 'a;
 
 /// A layer, its blob, and what that consists of if it is a new one.
 type Upon = (Layer, File, Option<Pieces>);
-
-/// Writes a layer upon a blob that the cache has. Whether that is what it was is seen meanwhile.
-fn write_upon(
-    forge: &Forge,
-    options: &LayerOptions,
-    pieces: &Pieces,
-    blob: File,
-    fill: &mut dyn FnMut(&mut dyn Write) -> Result<(), Error>,
-) -> Result<Upon, LayerError<Error>> {
-    std::thread::scope(|scope| {
-        let find = || forge.fetcher.content(&pieces.digest, check(forge)).ok().flatten();
-        let finding = Mutex::new(Some(scope.spawn(find)));
-        let found = || {
-            let thread = finding.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let file = thread.and_then(|thread| thread.join().ok().flatten());
-            file.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-        };
-        let known = Known { pieces, open: Box::new(&found) };
-        Ok(match write_layer_upon(blob, options, Some(known), fill)? {
-            Written::New { layer, blob, pieces } => (layer, blob, pieces),
-            Written::Same(layer) => (layer, found().map_err(LayerError::Known)?, None),
-        })
-    })
-}
 
 fn check(forge: &Forge) -> impl Fn() -> Result<(), FetchError> {
     || match forge.cancel.times() {
@@ -122,6 +127,8 @@ fn check(forge: &Forge) -> impl Fn() -> Result<(), FetchError> {
 }
 
 fn recall(forge: &Forge, name: &str) -> Option<Pieces> {
+    // A cache is not made to find nothing in it.
+    forge.fetcher.config().cache.as_ref().filter(|cache| cache.exists())?;
     let mut bytes = Vec::new();
     forge.fetcher.kept(name, check(forge)).ok()??.take(MAX_PIECES).read_to_end(&mut bytes).ok()?;
     Pieces::from_bytes(&bytes)

@@ -12,7 +12,7 @@ use ctr_forge_rootfs::{
 };
 
 use super::super::{Cancellable, CancellableFile, because, empty_tree, possible_date, unless_cancelled};
-use super::known::{self, Name};
+use super::known::Earlier;
 use super::{OutputRequest, Place};
 use crate::options::Options;
 use crate::{Attachments, Forge};
@@ -28,28 +28,29 @@ pub(super) fn make_layers(
     inputs: &[PathBuf],
     place: &Place,
 ) -> Result<Vec<Finished>> {
-    let make = |tree, name: &str, inputs: &[PathBuf]| {
-        let known = Name::new(inputs.iter().map(PathBuf::as_path));
-        make_layer(forge, component, asked.compression, tree, name, &known, place)
-    };
     let read = |input: &Path, tree| {
         let name = title(input);
         forge.reporter.phase(&format!("Reading {name}"));
         read_input(forge, asked.preserve, input, &name, tree)
     };
+    let form = layer_form(component, asked.compression)?;
+    let earlier =
+        |inputs: &[PathBuf]| Earlier::find(forge, options(forge, form), inputs.iter().map(PathBuf::as_path));
     if !merges(component, &asked.options) {
         let one = |input: &PathBuf| {
+            let earlier = earlier(std::slice::from_ref(input));
             let tree = read(input, empty_tree(forge, Duplicates::LastWins)?)?;
-            make(tree, &title(input), std::slice::from_ref(input))
+            make_layer(forge, component, form, tree, &title(input), &earlier, place)
         };
         return inputs.iter().map(one).collect();
     }
+    let earlier = earlier(inputs);
     let mut tree = empty_tree(forge, Duplicates::LastWins)?;
     for input in inputs {
         tree = read(input, tree)?;
     }
     let names: Vec<_> = inputs.iter().map(|input| title(input)).collect();
-    Ok(vec![make(tree, &names.join(" and "), inputs)?])
+    Ok(vec![make_layer(forge, component, form, tree, &names.join(" and "), &earlier, place)?])
 }
 
 /// Whether all inputs become one layer.
@@ -83,7 +84,7 @@ impl Finished {
 }
 
 /// The form in which a component gets its layers: the one that is wanted, or the one it likes best.
-fn layer_form(component: &Component, wanted: Option<LayerForm>) -> Result<LayerForm> {
+pub(in crate::ops) fn layer_form(component: &Component, wanted: Option<LayerForm>) -> Result<LayerForm> {
     let Some(wanted) = wanted else {
         let first = component.layers.first().copied();
         return first
@@ -100,6 +101,16 @@ fn layer_form(component: &Component, wanted: Option<LayerForm>) -> Result<LayerF
     ))
     .hint(format!("It takes: {}.", known.join(", ")))
     .option("compression"))
+}
+
+/// How a layer of this form is made.
+pub(in crate::ops) fn options(forge: &Forge, form: LayerForm) -> LayerOptions {
+    let compression = match form {
+        LayerForm::Tar => Compression::None,
+        LayerForm::Gzip => Compression::Gzip,
+        LayerForm::Zstd => Compression::Zstd,
+    };
+    LayerOptions { compression, level: None, threads: forge.jobs }
 }
 
 /// How `--compression` calls a form.
@@ -119,13 +130,12 @@ fn title(input: &Path) -> String {
 pub(in crate::ops) fn make_layer(
     forge: &Forge,
     component: &Component,
-    compression: Option<LayerForm>,
+    form: LayerForm,
     mut tree: Tree,
     name: &str,
-    inputs: &Name,
+    earlier: &Earlier,
     place: &Place,
 ) -> Result<Finished> {
-    let form = layer_form(component, compression)?;
     // Dates that came with the entries are part of them: a tar's, or a folder's where they are kept.
     let newest = possible_date(tree.newest().unwrap_or(0));
     tree.normalise(forge.epoch.unwrap_or(newest)).map_err(|e| because(format!("cannot use {name}"), &e))?;
@@ -134,15 +144,6 @@ pub(in crate::ops) fn make_layer(
     }
     check_names(component, &tree, name)?;
     forge.reporter.phase(&format!("Packing {name}"));
-    let options = LayerOptions {
-        compression: match form {
-            LayerForm::Tar => Compression::None,
-            LayerForm::Gzip => Compression::Gzip,
-            LayerForm::Zstd => Compression::Zstd,
-        },
-        level: None,
-        threads: forge.jobs,
-    };
     let what = format!("cannot pack {name}");
     let fill = |sink: &mut dyn Write| -> Result<()> {
         let mut writer = Writer::new(Cancellable::new(sink, &forge.cancel));
@@ -150,7 +151,7 @@ pub(in crate::ops) fn make_layer(
         writer.finish().map(drop).map_err(|e| Error::io(&what, e))
     };
     let file = || place.layer_file(forge);
-    let (layer, file) = known::write(forge, inputs, &tree, &options, file, fill).map_err(|error| {
+    let (layer, file) = earlier.write(forge, &tree, file, fill).map_err(|error| {
         let error = match error {
             LayerError::Fill(error) => error,
             error => because(&what, &error),

@@ -24,9 +24,9 @@ use ctr_forge_plugin::{
     PlatformImage, Result, Role,
 };
 
-pub(super) use self::known::Name;
+pub(super) use self::known::Earlier;
 pub use self::layer::form_name;
-pub(super) use self::layer::{Finished, make_layer};
+pub(super) use self::layer::{Finished, layer_form, make_layer, options};
 use self::layer::{make_layers, merges};
 pub(super) use self::place::Place;
 use super::base;
