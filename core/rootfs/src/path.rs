@@ -130,8 +130,18 @@ impl Ord for RootPath {
         // A slash ends a component, so it sorts before every byte that could
         // continue one; NUL is free for that, because no path contains it.
         let key = |&b: &u8| if b == b'/' { 0 } else { b };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        let same = common_prefix(&self.0, &other.0);
+        // What ends first is less, as `None` is.
+        self.0.get(same).map(key).cmp(&other.0.get(same).map(key))
     }
+}
+
+/// How many bytes both begin with. Paths that are compared mostly have their directories in common,
+/// so that is told many bytes at a time.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let (blocks, others) = (one.as_chunks::<16>().0, other.as_chunks::<16>().0);
+    let done = 16 * blocks.iter().zip(others).take_while(|(one, other)| one == other).count();
+    done + one[done..].iter().zip(&other[done..]).take_while(|(one, other)| one == other).count()
 }
 
 impl PartialOrd for RootPath {
@@ -155,10 +165,24 @@ impl fmt::Debug for RootPath {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn path(name: &str) -> RootPath {
         RootPath::new(name.as_bytes()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_components(
+            one in prop::collection::vec("[ab.-]{1,9}", 1..6), other in prop::collection::vec("[ab.-]{1,9}", 1..6)
+        ) {
+            let dots = |part: &String| !part.bytes().all(|b| b == b'.');
+            let [one, other] = [one, other].map(|parts| parts.into_iter().filter(dots).collect::<Vec<_>>());
+            let ordered = path(&one.join("/")).cmp(&path(&other.join("/")));
+            prop_assert_eq!(ordered, one.cmp(&other));
+        }
     }
 
     #[test]
