@@ -73,6 +73,10 @@ pub fn discovery(forge: &Forge, asked: &DiscoveryRequest) -> Result<Discoverable
     let manifest: Manifest = serde_json::from_slice(&image.config.bytes).map_err(|e| {
         Error::input(format!("{} is no App Container Image", asked.image.display())).because(&e)
     })?;
+    if !is_identifier(&manifest.name) {
+        let message = format!("\"{}\" is no name for an ACI", manifest.name.escape_debug());
+        return Err(Error::input(message).option("discovery"));
+    }
     let (host, app) = manifest.name.split_once('/').unwrap_or((&manifest.name, ""));
     let label = |name: &str| {
         let value = manifest.labels.iter().find(|label| label.name == name).map(|label| label.value.as_str());
@@ -101,12 +105,36 @@ pub fn discovery(forge: &Forge, asked: &DiscoveryRequest) -> Result<Discoverable
         None => remove(&signature)?,
     }
     if let Some(key) = &asked.public_key {
-        put(&directory.join("pubkeys.gpg"), &mut key.as_slice())?;
+        add_key(&directory.join("pubkeys.gpg"), key)?;
     }
     if !has_page {
         put(&page, &mut html(host, &manifest.name).as_bytes())?;
     }
     Ok(Discoverable { image: target, page, url: format!("https://{host}/aci/{file}") })
+}
+
+/// Whether a name can be one of a directory too: an AC Identifier without a part like `..` (appc
+/// `spec/types.md`).
+fn is_identifier(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let part = |part: &str| part.bytes().any(plain) && part.bytes().all(|b| plain(b) || b"-._~".contains(&b));
+    name.split('/').all(part)
+}
+
+/// Adds a key to those that are there: others may sign other versions.
+fn add_key(path: &Path, key: &[u8]) -> Result<()> {
+    let cannot = |e| Error::io(format!("cannot read {}", path.display()), e);
+    let mut keys = Vec::new();
+    match File::open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(cannot(e)),
+        Ok(file) => _ = file.take(MAX_PAGE).read_to_end(&mut keys).map_err(cannot)?,
+    }
+    if key.is_empty() || keys.windows(key.len()).any(|there| there == key) {
+        return Ok(());
+    }
+    keys.extend_from_slice(key);
+    put(path, &mut keys.as_slice())
 }
 
 fn html(host: &str, name: &str) -> String {
@@ -166,5 +194,30 @@ fn remove(path: &Path) -> Result<()> {
             Err(Error::io(format!("cannot remove {}", path.display()), e))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_the_directory() {
+        for good in ["a", "example.com/app", "example.com/team/app-1"] {
+            assert!(is_identifier(good), "{good}");
+        }
+        for bad in ["", "/a", "a/", "../a", "a/../../b", "a//b", "A/b", "a/.", "a b", "a/\u{e4}"] {
+            assert!(!is_identifier(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_of_others_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pubkeys.gpg");
+        for key in ["ann\n", "bob\n", "ann\n"] {
+            add_key(&path, key.as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read(path).unwrap(), b"ann\nbob\n");
     }
 }
