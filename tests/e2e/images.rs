@@ -31,6 +31,8 @@ pub(crate) const TESTS: &[Test] = &[
         run: aci_is_found_by_its_name,
     },
     Test { name: "images::aci_says_what_it_cannot", needs: &[], run: aci_says_what_it_cannot },
+    Test { name: "images::no_half_image", needs: &[], run: no_half_image },
+    Test { name: "images::a_full_disk", needs: &[Need::Root, Need::MountNamespace], run: a_full_disk },
     Test { name: "images::a_layout_as_one_file", needs: &[SKOPEO], run: a_layout_as_one_file },
     Test { name: "images::several_platforms_at_once", needs: &[SKOPEO], run: several_platforms_at_once },
     Test { name: "images::an_import_is_one_tree", needs: &[], run: an_import_is_one_tree },
@@ -538,4 +540,51 @@ fn aci_is_found_by_its_name() {
         .fails(2, ["output", "aci", "rootfs.tar", "-o", "-", "--name", "x", "--sign-key", "ann@example.com"])
         .says(&["standard output"]);
     forge.sh("gpgconf --kill all");
+}
+
+/// Every output with what it writes.
+const OUTPUTS: [(&str, &str); 4] =
+    [("oci", "image"), ("oci", "image.tar"), ("docker", "docker.tar"), ("aci", "app.aci")];
+
+/// Something that takes a while to pack.
+fn noisy(forge: &Forge) {
+    forge.sh("mkdir tree; head -c 40000000 /dev/urandom > tree/noise");
+}
+
+/// Killed at any moment, nothing that is not whole has the final name, and the next run is as any.
+fn no_half_image() {
+    let forge = Forge::new();
+    noisy(&forge);
+    for (output, place) in OUTPUTS {
+        let words = format!("-q output {output} tree --tag example.com/app:1");
+        forge.ok(format!("{words} -o whole-{place}").split(' '));
+        for delay in ["0.02", "0.1", "0.2", "0.3", "0.45", "0.6"] {
+            let killed = forge.sh_any(&format!("timeout -s KILL {delay} $FORGE {words} -o {place}"));
+            let there = forge.path(place).exists();
+            assert!(killed.code != 0 || there, "{output} {delay}: {killed:?}");
+            if there {
+                forge.sh(&format!("diff -r {place} whole-{place}; rm -r {place}"));
+            }
+        }
+        forge.ok(format!("{words} -o {place}").split(' '));
+        forge.sh(&format!("diff -r {place} whole-{place}"));
+        // Over one that is there: the old one or the new one.
+        forge.sh_any(&format!("timeout -s KILL 0.2 $FORGE {words} --env A=1 -o {place}"));
+        forge.ok(["inspect", place]);
+    }
+}
+
+fn a_full_disk() {
+    let forge = Forge::new();
+    noisy(&forge);
+    forge.sh("mkdir full small; echo x > small/x");
+    for (output, place) in OUTPUTS {
+        let words = format!("-q output {output} --tag example.com/app:1 -o full/{place}");
+        let said = forge.sh(&format!(
+            "unshare -m bash -euc 'mount -t tmpfs -o size=5m full full; code=0; $FORGE {words} tree || code=$?; \
+             test $code = 5; test ! -e full/{place}; $FORGE {words} small; $FORGE inspect full/{place} > seen; ls -A full'"
+        ));
+        assert_eq!(said.stdout(), format!("{place}\n"), "{output}");
+        assert!(said.stderr.contains("No space left on device"), "{}", said.stderr);
+    }
 }
