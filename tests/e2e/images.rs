@@ -421,7 +421,6 @@ fn several_platforms_at_once() {
         let of =
             |n: usize| (images[n]["arch"].as_str().unwrap(), images[n]["layers"].as_array().unwrap().len());
         assert_eq!((of(0), of(1)), (("amd64", 1), ("arm64", 2)));
-        assert_eq!(forge.ok(["inspect", "--tree-digest", target, "--arch", "arm64"]).stdout().len(), 72);
     }
     // One name, which readers follow to their own platform.
     let index = forge.read("image/index.json");
@@ -430,10 +429,10 @@ fn several_platforms_at_once() {
     assert!(entry["mediaType"].as_str().unwrap().contains("image.index"), "{index}");
     forge.sh("skopeo --override-arch arm64 copy -q oci:image:1 oci:arm:1; skopeo inspect oci:arm:1 | grep -q arm64; \
          skopeo copy -q --all oci-archive:image.tar:1 oci:all:1");
-    assert_eq!(
-        digest(&forge, "arm"),
-        forge.ok(["inspect", "--tree-digest", "image", "--arch", "arm64"]).stdout()
-    );
+    for target in ["image", "image.tar"] {
+        let own = forge.ok(["inspect", "--tree-digest", target, "--arch", "arm64"]).stdout();
+        assert_eq!(digest(&forge, "arm"), own, "{target}");
+    }
     // The same tag once more is replaced as a whole.
     forge.ok(["output", "oci", "both.tar", "-o", "image", "--tag", "app:1"]);
     assert_eq!(inspected(&forge, "image").as_array().unwrap().len(), 1);

@@ -94,6 +94,9 @@ fn several_architectures() {
     let copy = "skopeo --override-arch arm64 copy -q --src-tls-verify=false";
     forge.sh(&format!("{copy} docker://{target} oci:arm:1; skopeo inspect oci:arm:1 | grep -q arm64"));
     forge.ok(["push", "many", &format!("{}/one:1", registry.address), "--arch", "arm64"]);
+    // One that is incomplete does not keep another from being pushed.
+    forge.sh("cp -r many partial; d=$(skopeo inspect --raw oci:many:arm64 | sha256sum | cut -d' ' -f1); rm partial/blobs/sha256/$d");
+    forge.ok(["push", "partial:amd64", &format!("{}/partial:1", registry.address), "--arch", "amd64"]);
     // Twice the same platform is no index.
     forge.ok([
         "output",

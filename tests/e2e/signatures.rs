@@ -213,6 +213,7 @@ fn cosign_takes_ours() {
     forge
         .fails(11, ["sign", "--cosign", &name, "--sign-key", "bob@example.com"])
         .says(&["neither of RSA nor of NIST P-256", "nistp256"]);
+    forge.fails(2, ["sign", "--cosign", &name, "--sign-key", ""]).says(&["by its fingerprint or address"]);
     forge.fails(9, ["verify", "--cosign", &name, "--key", "ann.asc"]).says(&["BEGIN PUBLIC KEY"]);
     end(&forge);
 }

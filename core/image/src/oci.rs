@@ -263,7 +263,11 @@ pub(crate) fn attached(store: &Store, subjects: &[Digest]) -> Result<Vec<Attache
     let index: Index = parse(&index, INDEX_FILE)?;
     let mut candidates = Vec::new();
     for descriptor in index.manifests.iter().filter(|one| one.media_type == media_type::MANIFEST) {
-        let document = verified(store, descriptor)?;
+        let document = match verified(store, descriptor) {
+            // An image that nobody asked for may well be incomplete.
+            Err(_) if descriptor.artifact_type.is_none() => continue,
+            document => document?,
+        };
         // What has another form is of another time, and not ours to judge.
         if let Ok(about) = serde_json::from_slice::<AboutAnother>(&document.bytes)
             && let Some(subject) = &about.subject

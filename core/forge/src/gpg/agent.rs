@@ -11,7 +11,7 @@ use rsa::BigUint;
 use rsa::sha2::Sha256;
 
 use super::sexp::Sexp;
-use super::{command, missing};
+use super::{check_name, command, missing};
 use crate::Forge;
 
 /// A key of gpg-agent's.
@@ -135,6 +135,7 @@ fn signature(sexp: &Sexp) -> Option<Vec<u8>> {
 
 /// By what the agent knows a key: that of the primary key, or of the first that signs.
 fn keygrip(forge: &Forge, key: &str) -> Result<String> {
+    check_name(key)?;
     let mut gpg = command(forge);
     gpg.args(["--batch", "--no-tty", "--with-colons", "--with-keygrip", "--list-secret-keys", "--", key]);
     let output = gpg.output().map_err(missing)?;

@@ -18,9 +18,7 @@ use crate::Forge;
 
 /// What gpg makes of its standard input with these words.
 pub(crate) fn sign(forge: &Forge, key: &str, words: &[&str], input: Stdio) -> Result<Vec<u8>> {
-    if key.starts_with('-') || key.is_empty() {
-        return Err(Error::usage("a key is named by its fingerprint or address").option("sign-key"));
-    }
+    check_name(key)?;
     let output = command(forge)
         .args(["--batch", "--no-tty", "--local-user", key])
         .args(words)
@@ -36,6 +34,14 @@ pub(crate) fn sign(forge: &Forge, key: &str, words: &[&str], input: Stdio) -> Re
     );
     error.causes = String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect();
     Err(error.hint("gpg --list-secret-keys lists those that there are.").option("sign-key"))
+}
+
+/// Refuses what gpg would take for an option, or for any key that there is.
+fn check_name(key: &str) -> Result<()> {
+    match key.starts_with('-') || key.trim().is_empty() {
+        true => Err(Error::usage("a key is named by its fingerprint or address").option("sign-key")),
+        false => Ok(()),
+    }
 }
 
 /// A public key, in armor.
