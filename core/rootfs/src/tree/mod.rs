@@ -21,7 +21,7 @@ pub use self::error::{TreeError, TreeWarning};
 use self::inode::{Inode, Object};
 use self::resolve::{Last, resolve};
 use self::spool::{Spool, SpoolError, SpoolReader};
-use crate::walk::capability;
+use crate::walk::{LastFolder, capability};
 use crate::{Entry, HostFile, HostReader, Kind, Reader, RootPath, Walk, Writer};
 
 /// The mtime of what the build itself made or touched, and so has no date of
@@ -189,7 +189,7 @@ impl Tree {
     pub fn content(&self, path: &RootPath) -> Result<Option<Content<'_>>, TreeError> {
         match self.names.get(path) {
             Some(inode) if matches!(inode.object, Object::Spooled { .. } | Object::OnHost(_)) => {
-                self.open(inode).map(Some)
+                self.open(inode, &mut LastFolder::default()).map(Some)
             }
             _ => Ok(None),
         }
@@ -214,9 +214,10 @@ impl Tree {
         if self.epoch.is_none() || !self.awaiting.is_empty() {
             return Err(TreeError::NotNormalised);
         }
+        let mut folder = LastFolder::default();
         for (entry, inode) in self.listing() {
             let mut content = match entry.kind {
-                Kind::File { .. } => self.open(inode)?,
+                Kind::File { .. } => self.open(inode, &mut folder)?,
                 _ => Content(Source::Nowhere),
             };
             writer.entry(&entry, &mut content)?;
@@ -251,10 +252,10 @@ impl Tree {
         })
     }
 
-    fn open(&self, inode: &Inode) -> Result<Content<'_>, TreeError> {
+    fn open(&self, inode: &Inode, folder: &mut LastFolder) -> Result<Content<'_>, TreeError> {
         Ok(Content(match &inode.object {
             Object::Spooled { offset, size } => Source::Spool(self.spool.reader(*offset, *size)),
-            Object::OnHost(file) => Source::Host(file.open()?),
+            Object::OnHost(file) => Source::Host(file.open(folder)?),
             _ => Source::Nowhere,
         }))
     }

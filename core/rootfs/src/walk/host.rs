@@ -81,6 +81,11 @@ pub(super) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, 
     rustix::fs::openat(parent, name, OPEN | OFlags::DIRECTORY, Mode::empty())
 }
 
+/// Opens the file `name` in `parent`, or whatever it has become since it was one.
+pub(super) fn open_file(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(parent, name, OPEN, Mode::empty())
+}
+
 /// The attributes of `name` in `parent`; of `parent` itself if `name` is empty.
 pub(super) fn stat(parent: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
@@ -109,6 +114,11 @@ impl Stamp {
     }
 }
 
+/// The directory of the file that was opened last, held open for the next: in a
+/// sequence that is sorted by path most files lie where the one before does.
+#[derive(Debug, Default)]
+pub(crate) struct LastFolder(Option<(Arc<Folder>, OwnedFd)>);
+
 /// A regular file on the host, as a walk saw it.
 #[derive(Debug, Clone)]
 pub struct HostFile {
@@ -128,21 +138,33 @@ impl HostFile {
         self.folder.shown(&self.name)
     }
 
-    /// Opens it again for reading.
+    /// Opens it again for reading, in the directory that `last` holds if it is
+    /// that file's; else `last` holds it afterwards.
     ///
     /// An error if it cannot be opened, or is not the file the walk saw or not
     /// in the state the walk saw.
-    pub fn open(&self) -> Result<HostReader, WalkError> {
-        let folder = self.folder.open().map_err(|error| WalkError::io("open", self.shown(), error))?;
-        self.open_in(folder)
+    pub(crate) fn open(&self, last: &mut LastFolder) -> Result<HostReader, WalkError> {
+        let held = last.0.take().filter(|(folder, _)| Arc::ptr_eq(folder, &self.folder));
+        let fd = match held {
+            Some((_, fd)) => fd,
+            None => self.folder.open().map_err(|error| WalkError::io("open", self.shown(), error))?,
+        };
+        let reader = self.open_in(&fd);
+        last.0 = Some((self.folder.clone(), fd));
+        reader
     }
 
     pub(super) fn open_in(&self, folder: impl AsFd) -> Result<HostReader, WalkError> {
-        let file = rustix::fs::openat(folder, &*self.name, OPEN, Mode::empty())
-            .map_err(|error| WalkError::io("open", self.shown(), error))?;
-        let reader = HostReader { file: file.into(), left: self.size(), source: self.clone() };
+        let file =
+            open_file(folder, &self.name).map_err(|error| WalkError::io("open", self.shown(), error))?;
+        let reader = self.clone().read(file);
         reader.check()?;
         Ok(reader)
+    }
+
+    /// The bytes of this file, which `file` is.
+    pub(super) fn read(self, file: OwnedFd) -> HostReader {
+        HostReader { file: file.into(), left: self.size(), source: self }
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
 
+pub(crate) use self::host::LastFolder;
 use self::host::{Folder, Root, Stamp};
 pub use self::host::{HostFile, HostReader};
 use crate::{Device, Entry, Kind, PathError, RootPath};
@@ -148,7 +149,7 @@ pub fn walk_fd<E: From<WalkError>>(
     walker.directory(folder, fd)?;
     while let Some(frame) = walker.frames.last_mut() {
         match frame.names.next() {
-            Some(name) => walker.object(name)?,
+            Some((name, said)) => walker.object(name, said)?,
             None => _ = walker.frames.pop(),
         }
     }
@@ -162,8 +163,8 @@ struct Frame {
     identity: (u64, u64),
     /// `None` once it lies too far up to be held open.
     fd: Option<Arc<OwnedFd>>,
-    /// What is left in it.
-    names: std::vec::IntoIter<Box<[u8]>>,
+    /// What is left in it, and what the directory says it is.
+    names: std::vec::IntoIter<Name>,
 }
 
 struct Walker<'a, 'b, E> {
@@ -184,6 +185,8 @@ struct Found {
     name: Box<[u8]>,
     path: RootPath,
     stat: Statx,
+    /// The file, if it is one and was opened before it was looked at.
+    file: Option<OwnedFd>,
 }
 
 impl Found {
@@ -214,9 +217,9 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
         Ok(())
     }
 
-    /// Visits `name` in the innermost directory.
-    fn object(&mut self, name: Box<[u8]>) -> Result<(), E> {
-        let found = self.find(name)?;
+    /// Visits `name` in the innermost directory, which says that it is a `said`.
+    fn object(&mut self, name: Box<[u8]>, said: FileType) -> Result<(), E> {
+        let found = self.find(name, said)?;
         let file_type = FileType::from_raw_mode(found.stat.stx_mode.into());
         if file_type == FileType::Directory {
             let fd = host::open_directory(&found.parent, &found.name).map_err(found.error("open"))?;
@@ -241,15 +244,26 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
         }
     }
 
-    fn find(&mut self, name: Box<[u8]>) -> Result<Found, WalkError> {
+    fn find(&mut self, name: Box<[u8]>, said: FileType) -> Result<Found, WalkError> {
         let parent = self.innermost()?;
         let folder = self.frames[self.frames.len() - 1].folder.clone();
         let path = match folder.path.join(&name) {
             Ok(path) => path,
             Err(source) => return Err(WalkError::Path { path: folder.shown(&name), source }),
         };
+        // What will be opened anyway is looked at once, when it is open. What
+        // became something else in between is asked for by its name again.
+        if said == FileType::RegularFile {
+            let file = host::open_file(&parent, &name)
+                .map_err(|error| WalkError::io("open", folder.shown(&name), error))?;
+            let stat = host::stat(&file, b"")
+                .map_err(|error| WalkError::io("look at", folder.shown(&name), error))?;
+            if FileType::from_raw_mode(stat.stx_mode.into()) == FileType::RegularFile {
+                return Ok(Found { parent, folder, name, path, stat, file: Some(file) });
+            }
+        }
         match host::stat(&parent, &name) {
-            Ok(stat) => Ok(Found { parent, folder, name, path, stat }),
+            Ok(stat) => Ok(Found { parent, folder, name, path, stat, file: None }),
             Err(error) => Err(WalkError::io("look at", folder.shown(&name), error)),
         }
     }
@@ -286,7 +300,10 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
     fn file(&mut self, found: Found) -> Result<(), E> {
         let stamp = Stamp::of(&found.stat);
         let source = HostFile { folder: found.folder, name: found.name, stamp };
-        let reader = source.open_in(&found.parent)?;
+        let reader = match found.file {
+            Some(file) => source.clone().read(file),
+            None => source.open_in(&found.parent)?,
+        };
         let kind = Kind::File { size: source.size() };
         let mut entry = self.options.attributes.entry(found.path, kind, &found.stat);
         self.read_xattrs(&mut entry, reader.as_file())
@@ -312,18 +329,22 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
     }
 }
 
+/// A name, and the type that the directory has for it; not every file system has one.
+type Name = (Box<[u8]>, FileType);
+
 /// The names in a directory in the order of their bytes.
-fn names(directory: &OwnedFd) -> Result<Vec<Box<[u8]>>, Errno> {
+fn names(directory: &OwnedFd) -> Result<Vec<Name>, Errno> {
     let mut buffer = vec![MaybeUninit::uninit(); 32 << 10];
     let mut listing = RawDir::new(directory, &mut buffer);
-    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let mut names: Vec<Name> = Vec::new();
     while let Some(item) = listing.next() {
-        match item?.file_name().to_bytes() {
+        let item = item?;
+        match item.file_name().to_bytes() {
             b"." | b".." => {}
-            name => names.push(name.into()),
+            name => names.push((name.into(), item.file_type())),
         }
     }
-    names.sort_unstable();
+    names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     Ok(names)
 }
 
