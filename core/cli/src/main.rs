@@ -24,6 +24,7 @@ use ctr_forge_core::{sandbox, worker};
 /// The plugins linked into this binary.
 #[cfg(feature = "bundled")]
 const BUNDLED: &[Bundled] = &[
+    Bundled { entry: ctr_forge_source_alpine::ctr_forge_plugin },
     Bundled { entry: ctr_forge_source_debootstrap::ctr_forge_plugin },
     Bundled { entry: ctr_forge_source_scratch::ctr_forge_plugin },
     Bundled { entry: ctr_forge_output_oci::ctr_forge_plugin },

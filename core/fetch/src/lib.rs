@@ -19,7 +19,7 @@
 //! | `digest` | expected digests, and computing them |
 //! | `address` | URLs, and how they are shown |
 //! | `error` | what can go wrong |
-//! | `openpgp` | signatures |
+//! | `openpgp`, `rsa` | signatures |
 //!
 //! Nothing here prints or reads the environment. Clocks and chance decide when
 //! something is tried again and never what is handed out.
@@ -43,6 +43,7 @@ mod range;
 mod request;
 mod retry;
 mod roots;
+pub mod rsa;
 mod stored;
 mod transfer;
 mod unpack;

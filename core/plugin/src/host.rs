@@ -257,6 +257,19 @@ impl Host {
         Ok(self.verify(&params)?.signers)
     }
 
+    /// Checks data with a bare signature in another file, as [`Host::verify_detached`].
+    pub fn verify_rsa(
+        &self,
+        kind: SignatureKind,
+        name: &str,
+        data: &File,
+        signature: &File,
+        keys: &[(String, File)],
+        fingerprints: &[String],
+    ) -> Result<Vec<Signer>> {
+        Ok(self.verify(&verify_params(kind, name, (data, Some(signature)), keys, fingerprints))?.signers)
+    }
+
     fn verify(&self, params: &VerifyParams) -> Result<Verified> {
         self.call(service::VERIFY, params)
     }

@@ -150,6 +150,8 @@ pub enum Duplicates {
     Refuse,
     /// The last one wins, with a warning: the stream is the user's own inputs, one over the other.
     LastWins,
+    /// The last one wins: the source knows which of its packages may take whose file.
+    Replace,
 }
 
 /// What an output writes.

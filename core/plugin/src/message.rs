@@ -716,7 +716,7 @@ pub struct VerifyParams {
 pub struct Key {
     /// What messages call it.
     pub name: String,
-    /// The keys, armored or not.
+    /// The keys: of OpenPGP armored or not, of RSA one in PEM.
     pub file: FileRef,
 }
 
@@ -728,6 +728,12 @@ pub enum SignatureKind {
     OpenpgpCleartext,
     /// OpenPGP, signature in a file of its own.
     OpenpgpDetached,
+    /// RSA over SHA-1 (RFC 8017, section 8.2), signature in a file of its own, keys in PEM.
+    RsaPkcs1Sha1,
+    /// As [`SignatureKind::RsaPkcs1Sha1`], over SHA-256.
+    RsaPkcs1Sha256,
+    /// As [`SignatureKind::RsaPkcs1Sha1`], over SHA-512.
+    RsaPkcs1Sha512,
 }
 
 /// The answer to `verify`: at least one signature holds. Where none does, the answer is an error.
@@ -747,7 +753,8 @@ pub struct Verified {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Signer {
-    /// Fingerprint of the key that signed, upper-case hexadecimal.
+    /// Fingerprint of the key that signed, upper-case hexadecimal; of a key for RSA alone the
+    /// SHA-256 of its `SubjectPublicKeyInfo`.
     pub fingerprint: String,
     /// Fingerprint of the primary key that it belongs to.
     pub primary: String,

@@ -11,6 +11,7 @@ mod error;
 mod extended;
 mod input;
 mod member;
+mod noted;
 mod sparse;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::mem;
 use std::sync::Arc;
 
 pub use error::{Fault, Name, Place, ReadError, Warning};
+pub use noted::Noted;
 pub(crate) use member::{MAX_MAJOR, MAX_MINOR};
 
 use crate::header::{self, BLOCK, Header};
@@ -94,6 +96,8 @@ pub struct Reader<R> {
     /// Bytes of content counted against the limit.
     size: u64,
     current: Content,
+    /// What is noted of the current entry, and the record that is part of it.
+    noted: Option<(Noted, &'static [u8])>,
     warnings: Vec<Warning>,
     /// Warnings not kept.
     more_warnings: u64,
@@ -123,6 +127,7 @@ impl<R: Read> Reader<R> {
             entries: 0,
             size: 0,
             current: Content::none(),
+            noted: None,
             warnings: Vec::new(),
             more_warnings: 0,
         }
@@ -153,6 +158,16 @@ impl<R: Read> Reader<R> {
             Err(_) => State::Failed,
         };
         result
+    }
+
+    /// Notes of each entry its owners' names and the value of the PAX record `key`.
+    pub fn noting(self, key: &'static [u8]) -> Self {
+        Self { noted: Some((Noted::default(), key)), ..self }
+    }
+
+    /// What was noted of the current entry; nothing unless [`noting`](Self::noting) was asked for.
+    pub fn noted(&self) -> Option<&Noted> {
+        self.noted.as_ref().map(|(noted, _)| noted)
     }
 
     /// The warnings since the last call.
@@ -193,6 +208,9 @@ impl<R: Read> Reader<R> {
                     extensions.set(flag, data).map_err(|fault| Refused { place, fault })?;
                 }
                 _ => {
+                    if let Some((noted, key)) = &mut self.noted {
+                        *noted = Noted::new(&header, &extensions, key);
+                    }
                     let member = member::assemble(&header, mem::take(&mut extensions), &self.common)?;
                     if let Some(entry) = self.open(&header, member)? {
                         return Ok(Some(entry));

@@ -17,7 +17,7 @@ use ctr_forge_plugin::{
     BuildTarget, CheckedBy, Component, Duplicates, Error, ErrorKind, PlanTarget, Resolved, Result, Role,
     ScriptOutcome, SourceReport, TrustLink, Vouch,
 };
-use ctr_forge_rootfs::{Digest, Exclude, Reader, Tree, Writer};
+use ctr_forge_rootfs::{Digest, Exclude, Reader, Tree, TreeWarning, Writer};
 use ctr_forge_sandbox::{Choice, Ending};
 use serde::{Deserialize, Serialize};
 
@@ -196,7 +196,7 @@ fn build_traced(
     require_tools(forge, component)?;
     let tree = match component.duplicates {
         Duplicates::Refuse => empty_tree(forge, ctr_forge_rootfs::Duplicates::Refuse)?,
-        Duplicates::LastWins => empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?,
+        Duplicates::LastWins | Duplicates::Replace => empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?,
     };
     let mut locked = Locked::new(plugin, request)?;
     let mut job = Job::start(forge, plugin, component)?;
@@ -220,6 +220,9 @@ fn build_traced(
         kept.map_err(|e| because("cannot leave paths out", &e))?;
     }
     for warning in tree.take_warnings() {
+        if component.duplicates == Duplicates::Replace && matches!(warning, TreeWarning::Replaced { .. }) {
+            continue;
+        }
         forge.reporter.warning(&warning.to_string(), None);
     }
     report.entries = Some(tree.len() as u64);
@@ -424,7 +427,7 @@ fn run_build(
 fn bad_stream(plugin: &Plugin, duplicates: Duplicates) -> String {
     let name = &plugin.manifest.name;
     match duplicates {
-        Duplicates::Refuse => format!("plugin \"{name}\" sent a root filesystem that cannot be used"),
+        Duplicates::Refuse | Duplicates::Replace => format!("plugin \"{name}\" sent a root filesystem that cannot be used"),
         Duplicates::LastWins => {
             format!("what was given to \"{name}\" makes no root filesystem that can be used")
         }

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use ctr_forge_fetch::openpgp::{self, Keyring, Policy, Refusal, VerifyError};
+use ctr_forge_fetch::rsa::{self, RsaError};
 use ctr_forge_plugin::message::{Verified, VerifyParams, service};
 use ctr_forge_plugin::{Error, ErrorKind, Result, SignatureKind, Signer};
 use ctr_forge_rootfs::Digest;
@@ -19,6 +20,8 @@ use crate::{Attachments, Forge};
 
 /// Largest signed file, in bytes. The Release file of Debian's unstable has 200 kB.
 const MAX_DATA: u64 = 64 << 20;
+const KEY_HINT: &str = "If its key is to be trusted for this repository, name a file with it: --key FILE.";
+
 /// Largest signature, and all keys of a call together, in bytes.
 const MAX_SMALL: u64 = 16 << 20;
 
@@ -32,14 +35,15 @@ pub(super) fn verify(
     let params: VerifyParams = decode(service::VERIFY, params)?;
     let mut files = Files(files.into_iter().map(Some).collect());
     let data = read(&files.take(params.data)?, MAX_DATA, &params.name, check)?;
+    if let Some(hash) = rsa_hash(params.kind) {
+        return verify_rsa(&params, &data, hash, &mut files, ledger, check);
+    }
     let ring = keyring(&params, &mut files, check)?;
     let policy = Policy { at: SystemTime::now() };
     let verified = match params.kind {
         SignatureKind::OpenpgpCleartext => openpgp::verify_cleartext(&data, &ring, &policy),
-        SignatureKind::OpenpgpDetached => {
-            let signature =
-                params.signature.ok_or_else(|| Error::usage("no signature came with \"verify\""))?;
-            let signature = read(&files.take(signature)?, MAX_SMALL, "a signature", check)?;
+        _ => {
+            let signature = signature(&params, &mut files, check)?;
             openpgp::verify_detached(data.as_slice(), &signature, &ring, &policy)
         }
     };
@@ -66,19 +70,82 @@ pub(super) fn verify(
     encode(answer, attachments)
 }
 
+fn rsa_hash(kind: SignatureKind) -> Option<rsa::Hash> {
+    match kind {
+        SignatureKind::OpenpgpCleartext | SignatureKind::OpenpgpDetached => None,
+        SignatureKind::RsaPkcs1Sha1 => Some(rsa::Hash::Sha1),
+        SignatureKind::RsaPkcs1Sha256 => Some(rsa::Hash::Sha256),
+        SignatureKind::RsaPkcs1Sha512 => Some(rsa::Hash::Sha512),
+    }
+}
+
+fn verify_rsa(
+    params: &VerifyParams,
+    data: &[u8],
+    hash: rsa::Hash,
+    files: &mut Files,
+    ledger: &mut Ledger,
+    check: &mut dyn FnMut() -> Result<()>,
+) -> Result<Answer> {
+    let signature = signature(params, files, check)?;
+    let mut keys = Vec::new();
+    for (name, bytes) in key_files(params, files, check)? {
+        let key = rsa::Key::read(&bytes)
+            .map_err(|error| Error::new(ErrorKind::Verification, format!("{name} {error}")))?;
+        if params.fingerprints.is_empty() || params.fingerprints.iter().any(|one| one == key.fingerprint()) {
+            keys.push(key);
+        }
+    }
+    let signer = rsa::verify(data, &signature, hash, &keys).map_err(|error| {
+        let said = Error::new(ErrorKind::Verification, format!("{} {error}", params.name));
+        match error {
+            RsaError::NoKeyFits => said.hint(KEY_HINT),
+            RsaError::Collision => said,
+        }
+    })?;
+    let digest = Digest::of(data).to_string();
+    ledger.listed(&digest, data);
+    ledger.signed(&digest, signer.fingerprint());
+    let signer = Signer {
+        fingerprint: signer.fingerprint().to_owned(),
+        primary: signer.fingerprint().to_owned(),
+        user_id: None,
+    };
+    encode(Verified { digest, signers: vec![signer], text: None }, Attachments::new())
+}
+
+fn signature(
+    params: &VerifyParams,
+    files: &mut Files,
+    check: &mut dyn FnMut() -> Result<()>,
+) -> Result<Vec<u8>> {
+    let signature = params.signature.ok_or_else(|| Error::usage("no signature came with \"verify\""))?;
+    read(&files.take(signature)?, MAX_SMALL, "a signature", check)
+}
+
+/// The call's files of keys, with their names.
+fn key_files(
+    params: &VerifyParams,
+    files: &mut Files,
+    check: &mut dyn FnMut() -> Result<()>,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut left = MAX_SMALL;
+    let mut parts = Vec::new();
+    for key in &params.keys {
+        let bytes = read(&files.take(key.file)?, left, &key.name, check)?;
+        left -= bytes.len() as u64;
+        parts.push((key.name.clone(), bytes));
+    }
+    Ok(parts)
+}
+
 fn keyring(
     params: &VerifyParams,
     files: &mut Files,
     check: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Keyring> {
-    let mut parts = Vec::new();
-    let mut left = MAX_SMALL;
-    for key in &params.keys {
-        let bytes = read(&files.take(key.file)?, left, &key.name, check)?;
-        left -= bytes.len() as u64;
-        parts.push((key.name.as_str(), bytes));
-    }
-    let parts: Vec<_> = parts.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let parts = key_files(params, files, check)?;
+    let parts: Vec<_> = parts.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let unusable = |error: &dyn std::error::Error| {
         Error::new(ErrorKind::Verification, "there is no key to check a signature with").because(error)
     };
@@ -115,7 +182,7 @@ pub(crate) fn refused(name: &str, error: &VerifyError) -> Error {
     };
     match error {
         VerifyError::UnknownSigner { .. } => {
-            said.hint("If that key is to be trusted for this repository, name a file with it: --key FILE.")
+            said.hint(KEY_HINT)
         }
         _ => said,
     }

@@ -1,0 +1,47 @@
+//! What the packages' scripts do: modelled where all of it is known, else run.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `script` | a script into the steps that it comes to, if each of its lines is known |
+//! | `accounts` | `adduser` and `addgroup`, on the files that they change |
+//! | `modelled` | steps into the stream |
+//! | `run` | a root in a sandbox: packages unpacked, scripts run, cleaned |
+//! | `triggers` | which directories a trigger is told of |
+//!
+//! One script that is not known makes all of them run: what it finds is then what apk would
+//! have made. A test has the known ones run and compares.
+
+mod accounts;
+mod modelled;
+mod run;
+mod script;
+mod triggers;
+
+use crate::apk::Control;
+use crate::lock::Lock;
+
+pub(crate) use modelled::{HELD_BACK, Modelled};
+pub(crate) use run::{last_lines, put, read, run};
+pub(crate) use script::Step;
+
+/// The scripts that a new root runs, in their order around a package's files.
+pub(crate) const INSTALL: [&str; 2] = ["pre-install", "post-install"];
+
+/// A package's trigger.
+pub(crate) const TRIGGER: &str = "trigger";
+
+/// The steps of a package's script, if all of it is known; `None` if not.
+pub(crate) fn steps(control: &Control, script: &str, lock: &Lock) -> Option<Vec<Step>> {
+    let text = std::str::from_utf8(control.scripts.get(script)?).ok()?;
+    script::parse(text, &|package| lock.packages.iter().any(|there| there.name == package))
+}
+
+/// The first script of a package that is not known, of those that a new root runs.
+pub(crate) fn unknown(control: &Control, lock: &Lock) -> Option<&'static str> {
+    let has_triggers = control.package().is_ok_and(|package| !package.triggers.is_empty());
+    let triggers = has_triggers.then_some(TRIGGER);
+    INSTALL
+        .into_iter()
+        .chain(triggers)
+        .find(|script| control.scripts.contains_key(script) && steps(control, script, lock).is_none())
+}

@@ -1,0 +1,280 @@
+//! A root in a sandbox: packages unpacked, their scripts run, cleaned, and the root as a stream.
+//!
+//! As apk does it: the `pre-install` of a package, its files, its `post-install`, then the next;
+//! at the end the triggers (apk-package(5)).
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+
+use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
+use ctr_forge_plugin::{Error, ErrorKind, Result, Rootfs, Script, ScriptOutcome};
+use ctr_forge_rootfs::{Entry, Kind, RootPath, TOUCHED, Writer};
+
+use super::{INSTALL, TRIGGER, triggers};
+use crate::build::{Built, Task, cannot_install, chosen};
+use crate::install::users::{GROUP, PASSWD};
+use crate::install::{DATABASE, Install, Record};
+
+/// Bytes written at a time.
+const BUFFER: usize = 256 << 10;
+
+/// Lines of output that an error shows.
+const SHOWN: usize = 15;
+
+/// What busybox' `adduser` and `addgroup` leave beside the files that they change.
+const BACKUPS: [&str; 3] = ["/etc/passwd-", "/etc/group-", "/etc/shadow-"];
+
+/// Directories whose content is of a running system.
+const PASSING: [&str; 2] = ["/run", "/tmp"];
+
+const SHADOW: &str = "/etc/shadow";
+
+type Sink = BufWriter<Box<dyn Write>>;
+
+/// Builds the root and writes it to `stream`.
+pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
+    let installed: u64 = task.lock.packages.iter().map(|package| package.installed_size).sum();
+    let rootfs = task.host.rootfs(task.arch, installed.checked_mul(2))?;
+    let install = Install::new(nowhere(), task.settings, &[]);
+    let mut build = Build { task, rootfs: &rootfs, install, scripts: Vec::new() };
+    task.host.phase("Unpacking and configuring packages");
+    place_of_scripts(&rootfs)?;
+    for index in 0..task.lock.packages.len() {
+        build.package(index)?;
+        task.host.progress(index as u64 + 1, task.lock.packages.len() as u64, "packages")?;
+    }
+    build.triggers()?;
+    let Build { install, scripts, .. } = build;
+    task.host.phase("Finishing the root filesystem");
+    let records = into_root(&rootfs, |sink| {
+        let mut install = install;
+        install.redirect(sink);
+        let (records, sink) = install.finish(&task.settled).map_err(cannot_install)?;
+        finish(sink)?;
+        Ok(records)
+    })?;
+    let cleaned = clean(&rootfs, &records)?;
+    date_shadow(task, &rootfs)?;
+    rootfs.export_without(stream, task.exclude)?;
+    Ok(Built { scripts, cleaned })
+}
+
+/// A root on its way.
+struct Build<'b, 'a> {
+    task: &'b Task<'a>,
+    rootfs: &'b Rootfs<'b>,
+    install: Install<'a, Sink>,
+    scripts: Vec<Script>,
+}
+
+impl Build<'_, '_> {
+    /// Installs one package, its scripts around its files.
+    fn package(&mut self, index: usize) -> Result<()> {
+        let task = self.task;
+        let package = &task.lock.packages[index];
+        let mut apk = task.archives.open(index)?;
+        let scripts = apk.control.scripts.clone();
+        let title = package.title();
+        let [before, after] = INSTALL;
+        if let Some(text) = scripts.get(before) {
+            self.script(&package.name, &title, before, text, std::slice::from_ref(&package.version))?;
+        }
+        let install = &mut self.install;
+        into_root(self.rootfs, |sink| {
+            install.redirect(sink);
+            install.package(&mut apk, &chosen(package, task.lock)).map_err(cannot_install)?;
+            install.directories().map_err(cannot_install)?;
+            finish(install.redirect(nowhere()))
+        })?;
+        task.archives.done(index)?;
+        if let Some(text) = scripts.get(after) {
+            self.script(&package.name, &title, after, text, std::slice::from_ref(&package.version))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the triggers, each with the directories that it is for.
+    fn triggers(&mut self) -> Result<()> {
+        let mut fired = Vec::new();
+        for record in self.install.records() {
+            let Ok(package) = record.control.package() else { continue };
+            let directories = triggers::directories(&package.triggers, self.install.records());
+            if let (false, Some(text)) = (directories.is_empty(), record.control.scripts.get(TRIGGER)) {
+                fired.push((record.chosen.name.clone(), record.title(), text.clone(), directories));
+            }
+        }
+        for (name, title, text, directories) in fired {
+            self.script(&name, &title, TRIGGER, &text, &directories)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a script where and with what apk runs it.
+    fn script(&mut self, package: &str, title: &str, script: &str, text: &[u8], words: &[String]) -> Result<()> {
+        let text = String::from_utf8(text.to_vec())
+            .map_err(|_| Error::input(format!("the script {script} of {title} is no text")))?;
+        let path = format!("/{DATABASE}/{title}.{script}");
+        let argv = std::iter::once(path.clone()).chain(words.iter().cloned()).collect();
+        let env = [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("APK_PACKAGE", package),
+            ("APK_SCRIPT", script),
+            ("SOURCE_DATE_EPOCH", &self.task.epoch.to_string()),
+        ];
+        let outcome = self.rootfs.run(&RunParams {
+            argv,
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            covers: [(path, Cover::Text(text))].into_iter().collect(),
+            timeout: self.task.options.script_timeout()?,
+            ..RunParams::default()
+        })?;
+        if !outcome.is_success() {
+            return Err(failed(title, script, &outcome));
+        }
+        for path in [PASSWD, GROUP] {
+            let content = read(self.rootfs, path)?;
+            let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
+            self.install.users.learn(&path, &content);
+        }
+        let changes = self.rootfs.changes(outcome.began)?.into_iter().map(|change| change.path);
+        self.scripts.push(Script {
+            package: package.to_owned(),
+            script: script.to_owned(),
+            outcome: ScriptOutcome::Run,
+            millis: Some(outcome.millis),
+            changed: changes.filter(|path| !path.starts_with(&format!("/{DATABASE}"))).collect(),
+        });
+        self.task.host.check_cancelled()
+    }
+}
+
+/// The place of apk's database, where scripts lie while they run.
+fn place_of_scripts(rootfs: &Rootfs<'_>) -> Result<()> {
+    into_root(rootfs, |mut writer| {
+        for path in ["lib", "lib/apk", DATABASE] {
+            let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
+            let entry = Entry { mtime: TOUCHED, ..Entry::directory(path) };
+            let written = writer.entry(&entry, &mut io::empty());
+            written.map_err(|e| Error::plugin("cannot write to the root").because(&e))?;
+        }
+        finish(writer)
+    })
+}
+
+/// That a script failed: how, and the end of what it printed.
+fn failed(title: &str, script: &str, outcome: &RunOutcome) -> Error {
+    let how = match outcome {
+        RunOutcome { timed_out: true, .. } => "took longer than it may".to_owned(),
+        RunOutcome { code: Some(127), .. } => "could not be started, or found no program (127)".to_owned(),
+        RunOutcome { code: Some(code), .. } => format!("failed with exit status {code}"),
+        RunOutcome { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
+        _ => "failed".to_owned(),
+    };
+    let mut error = Error::new(ErrorKind::ToolFailed, format!("the script {script} of {title} {how}"));
+    error.causes.extend(last_lines(&outcome.output));
+    match outcome.timed_out {
+        true => error.hint("--script-timeout SECONDS gives scripts more time; 0 is without an end."),
+        false => error.hint("-v shows all that scripts print; --scripts skip leaves them undone."),
+    }
+}
+
+/// The end of what a program printed.
+pub(crate) fn last_lines(output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(SHOWN)..].iter().map(|&line| line.to_owned()).collect()
+}
+
+/// Removes what is no part of an image, and what says when it was built; returns what was there.
+fn clean(rootfs: &Rootfs<'_>, records: &[Record]) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for path in BACKUPS {
+        if rootfs.read(path)?.is_some() {
+            gone.push(path.to_owned());
+        }
+    }
+    for directory in PASSING {
+        let names = rootfs.list(directory)?.unwrap_or_default();
+        let paths = names.into_iter().map(|name| format!("{directory}/{name}"));
+        gone.extend(paths.filter(|path| !records.iter().any(|record| record.has(path))));
+    }
+    rootfs.remove(gone.clone())?;
+    Ok(gone)
+}
+
+/// Passwords have the date of the packages, not that of the build (shadow(5), the third field):
+/// busybox' `adduser` asks the clock. Its `sed` leaves the file's owner and mode as they are.
+fn date_shadow(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<()> {
+    let day = task.epoch.div_euclid(24 * 60 * 60);
+    let text = String::from_utf8_lossy(&read(rootfs, SHADOW)?).into_owned();
+    let late = text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, days) = (fields.next()?, fields.nth(1)?);
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        (is_name && days.parse::<i64>().ok()? > day).then(|| format!("s/^\\({name}:[^:]*\\):{days}:/\\1:{day}:/"))
+    });
+    let edits: Vec<String> = late.flat_map(|edit| ["-e".to_owned(), edit]).collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let argv = ["/bin/busybox", "sed", "-i"].map(str::to_owned).into_iter();
+    let argv = argv.chain(edits).chain([SHADOW.to_owned()]).collect();
+    let outcome = rootfs.run(&RunParams { argv, ..RunParams::default() })?;
+    if !outcome.is_success() {
+        task.host.warn("etc/shadow has the date of this build, for there is no busybox to change it");
+    }
+    Ok(())
+}
+
+/// All of a file in the root; nothing where there is none.
+pub(crate) fn read(rootfs: &Rootfs<'_>, path: &str) -> Result<Vec<u8>> {
+    /// No file that this reads is as large.
+    const MAX: u64 = 256 << 20;
+    let path = format!("/{}", path.trim_start_matches('/'));
+    let mut content = Vec::new();
+    if let Some(file) = rootfs.read(path.as_str())? {
+        let read = file.take(MAX).read_to_end(&mut content);
+        read.map_err(|e| Error::io(format!("cannot read {path} in the root"), e))?;
+    }
+    Ok(content)
+}
+
+/// Puts files of the build's own into the root.
+pub(crate) fn put(rootfs: &Rootfs<'_>, files: &[(String, Vec<u8>)]) -> Result<()> {
+    into_root(rootfs, |mut writer| {
+        for (path, content) in files {
+            let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
+            let kind = Kind::File { size: content.len() as u64 };
+            let entry = Entry { mtime: TOUCHED, ..Entry::new(path, kind, 0o644) };
+            let written = writer.entry(&entry, &mut &**content);
+            written.map_err(|e| Error::plugin("cannot write to the root").because(&e))?;
+        }
+        finish(writer)
+    })
+}
+
+fn nowhere() -> Writer<Sink> {
+    Writer::new(BufWriter::new(Box::new(io::sink())))
+}
+
+/// Writes a tar stream that the root takes in meanwhile.
+fn into_root<T>(rootfs: &Rootfs<'_>, write: impl FnOnce(Writer<Sink>) -> Result<T>) -> Result<T> {
+    let (reader, writer) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(move || rootfs.apply(reader));
+        let sink: Box<dyn Write> = Box::new(writer);
+        let written = write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages());
+        let taken = taken.join().map_err(|_| Error::plugin("a thread that fills the root panicked"))?;
+        match (written, taken) {
+            // Who writes fails because nobody takes it in any more, not the other way round.
+            (Err(error), Err(refusal)) if error.kind == ErrorKind::Io => Err(refusal),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            (Ok(value), Ok(_)) => Ok(value),
+        }
+    })
+}
+
+/// Ends a stream into the root.
+fn finish(writer: Writer<Sink>) -> Result<()> {
+    let finished = writer.finish().and_then(|mut sink| sink.flush());
+    finished.map_err(|e| Error::io("cannot write to the root", e))
+}

@@ -1,0 +1,250 @@
+//! A script into the steps that it comes to, if each of its lines is known.
+//!
+//! This is no shell. A line is one of a few forms that Alpine's packages are full of, or the
+//! whole script is one that is known by its digest; anything else is not understood, and then
+//! nothing is.
+
+use std::collections::VecDeque;
+
+use ctr_forge_rootfs::Digest;
+
+use super::accounts::{AddGroup, AddUser};
+
+/// What a line comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// `addgroup`.
+    AddGroup(AddGroup),
+    /// `adduser`.
+    AddUser(AddUser),
+    /// `addgroup USER GROUP`.
+    Join {
+        /// The user.
+        user: String,
+        /// The group.
+        group: String,
+    },
+    /// `chown USER:GROUP PATH`, of a file that is held back.
+    Chown {
+        /// The user.
+        user: String,
+        /// The group.
+        group: String,
+        /// In the root.
+        path: String,
+    },
+    /// `ln -sf TARGET PATH`.
+    Link {
+        /// What it leads to.
+        target: String,
+        /// In the root.
+        path: String,
+    },
+    /// `mkdir -p PATH`.
+    Directory(String),
+    /// `busybox --install -s`: a link for each program that busybox is, where there is nothing.
+    BusyboxLinks,
+    /// Only if there is something at this path.
+    IfExists(String, Box<Step>),
+    /// Only if the link at this path leads there.
+    IfLink {
+        /// The link.
+        path: String,
+        /// What it has to lead to.
+        target: String,
+        /// Then.
+        step: Box<Step>,
+    },
+}
+
+/// A whole script that is known, by the digest of its lines without comments and empty ones.
+struct Known {
+    digest: &'static str,
+    steps: &'static [Step],
+    /// Packages with which it does more.
+    unless: &'static [&'static str],
+}
+
+/// The trigger of busybox, as Alpine 3.16 to 3.21 have it. With a kernel's modules it does more:
+/// see `modelled`.
+const KNOWN: &[Known] = &[Known {
+    digest: "sha256:ee9a4fa1a1f7fe847db63603df19d2f5b45684d6f8d47112f770738c66fefa5f",
+    steps: &[Step::BusyboxLinks],
+    unless: &["busybox-suid", "busybox-extras"],
+}];
+
+/// The steps of a script; `has` says whether a package is there.
+pub(super) fn parse(text: &str, has: &dyn Fn(&str) -> bool) -> Option<Vec<Step>> {
+    let mut lines = text.lines();
+    let interpreter = lines.next()?.trim();
+    if !["#!/bin/sh", "#!/bin/sh -e", "#!/bin/busybox sh"].contains(&interpreter) {
+        return None;
+    }
+    let mut lines: VecDeque<&str> =
+        lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let digest = digest(lines.iter().copied());
+    if let Some(known) = KNOWN.iter().find(|known| known.digest == digest) {
+        return (!known.unless.iter().any(|package| has(package))).then(|| known.steps.to_vec());
+    }
+    let mut steps = Vec::new();
+    while let Some(line) = lines.pop_front() {
+        if ["exit 0", "exit"].contains(&line) {
+            return Some(steps);
+        }
+        match line.strip_prefix("case ") {
+            Some(head) => steps.extend(case(head, &mut lines)?),
+            None => steps.extend(line_steps(line)?),
+        }
+    }
+    Some(steps)
+}
+
+/// Of lines, each with its end.
+fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    Digest::of(text.as_bytes()).to_string()
+}
+
+/// `case "$(readlink PATH 2>/dev/null || true)" in`, arms of one line, `esac`.
+fn case(head: &str, lines: &mut VecDeque<&str>) -> Option<Vec<Step>> {
+    let inner = head.strip_prefix("\"$(readlink ")?.strip_suffix(")\" in")?;
+    let path = plain(without_tail(inner)?)?;
+    let mut steps = Vec::new();
+    loop {
+        let line = lines.pop_front()?;
+        if line == "esac" {
+            return Some(steps);
+        }
+        let (target, rest) = line.split_once(')')?;
+        let command = rest.trim().strip_suffix(";;")?.trim();
+        let [step]: [Step; 1] = line_steps(command)?.try_into().ok()?;
+        let target = word(target)?.to_owned();
+        steps.push(Step::IfLink { path: path.clone(), target, step: Box::new(step) });
+    }
+}
+
+/// The steps of one line. What fails in it changes nothing, whether the script minds or not: each
+/// of these commands only fails if there is nothing to do.
+fn line_steps(line: &str) -> Option<Vec<Step>> {
+    if let Some(rest) = line.strip_prefix("[ -e ") {
+        let (path, command) = rest.split_once(" ] && ")?;
+        let path = plain(path)?;
+        let steps = line_steps(command)?.into_iter();
+        return Some(steps.map(|step| Step::IfExists(path.clone(), Box::new(step))).collect());
+    }
+    let words: Vec<&str> = without_tail(line)?.split_ascii_whitespace().collect();
+    let words: Vec<&str> = words.iter().map(|&text| word(text)).collect::<Option<_>>()?;
+    let (&command, arguments) = words.split_first()?;
+    let command = match command.strip_prefix("/bin/busybox") {
+        Some("") if arguments == ["--install", "-s"] => return Some(vec![Step::BusyboxLinks]),
+        Some("") if arguments.first() == Some(&"mkdir") => return directories(&arguments[1..]),
+        Some(_) => return None,
+        None => command,
+    };
+    match command {
+        "true" | ":" => Some(Vec::new()),
+        "mkdir" => directories(arguments),
+        "addgroup" => group(arguments),
+        "adduser" => AddUser::parse(arguments).map(|user| vec![Step::AddUser(user)]),
+        "chown" => {
+            let [owner, path] = arguments else { return None };
+            let (user, group) = owner.split_once(':')?;
+            let path = plain(path).filter(|path| super::HELD_BACK.contains(&path.as_str()))?;
+            Some(vec![Step::Chown { user: user.to_owned(), group: group.to_owned(), path }])
+        }
+        "ln" => {
+            let ["-sf", target, path] = arguments else { return None };
+            Some(vec![Step::Link { target: (*target).to_owned(), path: plain(path)? }])
+        }
+        _ => None,
+    }
+}
+
+fn group(arguments: &[&str]) -> Option<Vec<Step>> {
+    if let [user, group] = arguments
+        && !user.starts_with('-')
+        && !group.starts_with('-')
+    {
+        return Some(vec![Step::Join { user: (*user).to_owned(), group: (*group).to_owned() }]);
+    }
+    AddGroup::parse(arguments).map(|group| vec![Step::AddGroup(group)])
+}
+
+fn directories(arguments: &[&str]) -> Option<Vec<Step>> {
+    let (first, paths) = arguments.split_first()?;
+    if *first != "-p" || paths.is_empty() {
+        return None;
+    }
+    paths.iter().map(|path| plain(path).map(Step::Directory)).collect()
+}
+
+/// A command without what says where its messages go and that it may fail.
+fn without_tail(line: &str) -> Option<&str> {
+    let mut line = line.trim();
+    loop {
+        let tails = [
+            "|| true", "|| :", "|| exit 1", "|| exit 0", "2>/dev/null", "1>/dev/null", ">/dev/null", "&>/dev/null",
+            "2>&1", ";",
+        ];
+        match tails.iter().find_map(|tail| line.strip_suffix(tail)) {
+            Some(rest) if rest.ends_with(|c: char| c.is_whitespace()) || rest.len() + 1 == line.len() => {
+                line = rest.trim_end();
+            }
+            Some(_) => return None,
+            None => return Some(line),
+        }
+    }
+}
+
+/// A word that means itself, without its quotes.
+fn word(text: &str) -> Option<&str> {
+    let inner = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => text,
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._:+-@,=".contains(c);
+    (!inner.is_empty() && inner.chars().all(is_plain)).then_some(inner)
+}
+
+/// A path in the root. Scripts are started in its root directory.
+fn plain(text: &str) -> Option<String> {
+    let path = word(text)?.trim_start_matches('/');
+    let is_clean = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    is_clean.then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Vec<Step>> {
+        super::parse(text, &|_| false)
+    }
+
+    #[test]
+    fn known_lines_are_steps() {
+        let script = "#!/bin/sh\n# note\n\naddgroup -S -g 82 www-data 2>/dev/null\n\
+            adduser -S -D -H -h /var/lib/x -s /sbin/nologin -G x -g x x 2>/dev/null || true\n\
+            addgroup x www-data 2>/dev/null\nchown root:shadow etc/shadow\n\
+            [ -e etc/shadow- ] && chown root:shadow etc/shadow-\nexit 0\nrm -rf /\n";
+        let steps = parse(script).unwrap();
+        assert_eq!(steps.len(), 5);
+        assert!(matches!(&steps[4], Step::IfExists(path, _) if path == "etc/shadow-"));
+        let case = "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\n";
+        assert!(matches!(&parse(case).unwrap()[..], [Step::IfLink { .. }]));
+        assert_eq!(parse("#!/bin/busybox sh\n/bin/busybox --install -s || exit 1\n").unwrap(), [Step::BusyboxLinks]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_guessed() {
+        for line in [
+            "rm -rf /x", "addgroup $x", "adduser -S x", "chown root:root etc/other", "mkdir /x", "echo x > /y",
+            "addgroup -S x; rm y", "addgroup -S `id`", "ln -sf ../../x ../y", "if true", "/bin/busybox rm x",
+            "addgroup -S x && rm y", "case $1 in", "addgroup -S x # and", "addgroup -S 'x'",
+        ] {
+            assert_eq!(parse(&format!("#!/bin/sh\n{line}\n")), None, "{line}");
+        }
+        assert_eq!(parse("#!/usr/bin/lua\nexit 0\n"), None);
+        assert_eq!(parse(""), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! What the user asks for, as `plugin.toml` has it.
+
+use ctr_forge_plugin::{Error, PathValue, Result};
+use serde::Deserialize;
+
+use crate::engine::Engine;
+
+/// How long a script may take where nothing else is said: half an hour.
+const DEFAULT_TIMEOUT: u64 = 1800;
+
+/// As `plugin.toml` has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Options {
+    #[serde(default)]
+    package: Vec<WordOrPath>,
+    /// The release.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// Its repositories.
+    #[serde(default)]
+    pub components: Vec<String>,
+    /// A mirror of them.
+    #[serde(default)]
+    pub mirror: Option<String>,
+    /// More repositories.
+    #[serde(default)]
+    pub repo: Vec<String>,
+    /// Files with more repositories.
+    #[serde(default)]
+    pub repo_file: Vec<PathValue>,
+    /// Public keys.
+    #[serde(default)]
+    pub key: Vec<PathValue>,
+    /// Files that list packages.
+    #[serde(default)]
+    pub world: Vec<PathValue>,
+    /// Nothing but what is named.
+    #[serde(default)]
+    pub no_base: bool,
+    /// Accept what nobody has signed.
+    #[serde(default)]
+    pub allow_untrusted: bool,
+    /// What becomes of the scripts.
+    #[serde(default)]
+    pub scripts: Scripts,
+    #[serde(default)]
+    script_timeout: Option<String>,
+    /// Who installs.
+    #[serde(default)]
+    pub(crate) engine: Engine,
+}
+
+/// What becomes of the packages' scripts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scripts {
+    /// Those that are known are modelled; if one is not, all run.
+    #[default]
+    Auto,
+    /// All run.
+    Run,
+    /// None runs.
+    Skip,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum WordOrPath {
+    Word(String),
+    Path(PathValue),
+}
+
+impl Options {
+    /// The packages that are named, as the user wrote them.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.package.iter().filter_map(|package| match package {
+            WordOrPath::Word(word) => Some(word.as_str()),
+            WordOrPath::Path(_) => None,
+        })
+    }
+
+    /// The package files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathValue> {
+        self.package.iter().filter_map(|package| match package {
+            WordOrPath::Word(_) => None,
+            WordOrPath::Path(path) => Some(path),
+        })
+    }
+
+    /// Whether the user names repositories.
+    pub(crate) fn names_repositories(&self) -> bool {
+        !self.repo.is_empty() || !self.repo_file.is_empty()
+    }
+
+    /// How long a script may take, in seconds; `None` for as long as it likes.
+    pub(crate) fn script_timeout(&self) -> Result<Option<u64>> {
+        match self.script_timeout.as_deref() {
+            None => Ok(Some(DEFAULT_TIMEOUT)),
+            Some("0") => Ok(None),
+            Some(word) => word.parse().map(Some).map_err(|_| {
+                Error::usage(format!("\"{word}\" is no number of seconds")).option("script-timeout")
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_and_the_options_agree() {
+        let manifest: ctr_forge_plugin::Manifest = toml::from_str(include_str!("../plugin.toml")).unwrap();
+        assert_eq!(manifest.version, env!("CARGO_PKG_VERSION"));
+        for option in &manifest.sources[0].options {
+            let of_any_type = ["x".into(), true.into(), serde_json::json!([])];
+            let fits = of_any_type.iter().any(|value: &serde_json::Value| {
+                let value = option.choices.first().map_or(value.clone(), |choice| choice.clone().into());
+                serde_json::from_value::<Options>(serde_json::json!({ &option.name: value })).is_ok()
+            });
+            assert!(fits || option.kind == ctr_forge_plugin::ValueType::Path, "{}", option.name);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Why there is no choice, in words.
+//!
+//! The solver hands out the relations that cannot hold together, as a graph. Each becomes a
+//! line; what explains a line stands indented below it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+use resolvo::Requirement;
+use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
+
+use super::solve::{Slots, fitting, package_of};
+use super::universe::{NameId, PackageId, Universe};
+use crate::dependency::Dependency;
+
+/// The most lines that an explanation has. Who reads more?
+const MAX_LINES: usize = 16;
+
+/// The most names that a line lists.
+const MAX_NAMES: usize = 4;
+
+/// The relations that cannot hold together.
+#[derive(Debug, Default)]
+pub(super) struct Core {
+    /// By package, the world being none, which of its dependencies cannot be met.
+    needs: BTreeMap<Option<PackageId>, BTreeSet<usize>>,
+    /// By package, whom it cannot stand beside.
+    conflicts: BTreeMap<Option<PackageId>, BTreeSet<PackageId>>,
+}
+
+impl Core {
+    pub(super) fn new(graph: &ConflictGraph, slots: &Slots<'_, '_>) -> Self {
+        let mut core = Self::default();
+        for edge in graph.graph.edge_indices() {
+            let Some((from, to)) = graph.graph.edge_endpoints(edge) else { continue };
+            let package = |node| match graph.graph[node] {
+                ConflictNode::Solvable(solvable) => Some(package_of(solvable)),
+                _ => None,
+            };
+            match (&graph.graph[edge], package(to)) {
+                (ConflictEdge::Requires(Requirement::Union(union)), _) => {
+                    let (depender, index) = slots.dependency(*union);
+                    core.needs.entry(depender).or_default().insert(index);
+                }
+                (ConflictEdge::Conflict(_), Some(to)) => {
+                    core.conflicts.entry(package(from)).or_default().insert(to);
+                }
+                _ => {}
+            }
+        }
+        core
+    }
+}
+
+/// The reasons, a line each, without a newline at the end.
+pub(super) fn explain(universe: &Universe<'_>, core: &Core) -> String {
+    let mut prose = Prose { universe, core, told: HashSet::new(), text: String::new(), lines: 0 };
+    prose.depender(None, 0);
+    match prose.text.trim_end() {
+        "" => "the packages asked for stand in each other's way".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+struct Prose<'n, 'a> {
+    universe: &'n Universe<'a>,
+    core: &'n Core,
+    told: HashSet<Option<PackageId>>,
+    text: String,
+    lines: usize,
+}
+
+impl Prose<'_, '_> {
+    fn line(&mut self, depth: usize, text: &str) {
+        self.lines += 1;
+        match self.lines {
+            lines if lines < MAX_LINES => _ = writeln!(self.text, "{:1$}{text}", "", depth * 2),
+            MAX_LINES => _ = writeln!(self.text, "and more of that kind"),
+            _ => {}
+        }
+    }
+
+    /// Why a package cannot be installed, or what the world wants. Nothing if that is told elsewhere.
+    fn depender(&mut self, depender: Option<PackageId>, depth: usize) {
+        if !self.told.insert(depender) || self.lines > MAX_LINES {
+            return;
+        }
+        let (universe, core) = (self.universe, self.core);
+        for &other in core.conflicts.get(&depender).into_iter().flatten() {
+            let text = conflict(universe, depender, other);
+            self.line(depth, &text);
+        }
+        for &index in core.needs.get(&depender).into_iter().flatten() {
+            let need = match depender {
+                None => &universe.wants[index],
+                Some(id) => &universe[id].depends[index],
+            };
+            self.need(depender, need, depth);
+        }
+    }
+
+    fn need(&mut self, depender: Option<PackageId>, need: &(NameId, Dependency<'_>), depth: usize) {
+        let fitting = fitting(self.universe, depender, need);
+        let who = match depender {
+            None => format!("{} is asked for", need.1),
+            Some(id) => format!("{} needs {}", self.universe.title(id), need.1),
+        };
+        if fitting.is_empty() {
+            let why = missing(self.universe, need);
+            return self.line(depth, &format!("{who}, but {why}"));
+        }
+        let untold = |id: &&PackageId| {
+            !self.told.contains(&Some(**id))
+                && (self.core.needs.contains_key(&Some(**id)) || self.core.conflicts.contains_key(&Some(**id)))
+        };
+        match fitting.iter().filter(untold).count() {
+            0 if depender.is_some() => {}
+            _ if fitting.len() == 1 => self.line(depth, &who),
+            _ => self.line(depth, &format!("{who}, of which none can be had")),
+        }
+        for id in fitting {
+            self.depender(Some(id), depth + 1);
+        }
+    }
+}
+
+/// "a-1.0 cannot stand b-2.0", and why.
+fn conflict(universe: &Universe<'_>, depender: Option<PackageId>, other: PackageId) -> String {
+    let against = universe.title(other);
+    let Some(id) = depender else { return format!("{against} is ruled out by what is asked for") };
+    let title = universe.title(id);
+    let has = |name: NameId| universe[other].names.iter().find(|(known, _)| *known == name);
+    for (name, need) in &universe[id].depends {
+        let Some(&(_, version)) = has(*name) else { continue };
+        let one = super::universe::Provider { package: other, version };
+        if !universe.accepts(Some(id), need, one) {
+            return match need.conflict {
+                true => format!("{title} cannot be beside {against}: it has {need}"),
+                false => format!("{title} needs {need}, which {against} is not"),
+            };
+        }
+    }
+    let shared = universe[id].names.iter().find(|(name, _)| has(*name).is_some());
+    let name = shared.map_or("", |(name, _)| universe[*name].text);
+    format!("{title} cannot be beside {against}: only one package can be {name}")
+}
+
+/// Why nobody fulfils a dependency.
+fn missing(universe: &Universe<'_>, (name, dependency): &(NameId, Dependency<'_>)) -> String {
+    let providers = &universe[*name].providers;
+    if providers.is_empty() {
+        return format!("there is no {}", dependency.name);
+    }
+    let fits = |one: &&super::universe::Provider<'_>| universe.accepts(None, dependency, **one);
+    let titles = |fitting: bool| {
+        let some = providers.iter().filter(|one| fits(one) == fitting);
+        list(&some.map(|one| universe.title(one.package)).collect::<Vec<_>>())
+    };
+    match providers.iter().any(|one| fits(&one)) {
+        false => format!("there is only {}", titles(false)),
+        true if universe[*name].providers.iter().all(|one| one.version.is_none()) => {
+            format!("one of those that provide it must be named: {}", titles(true))
+        }
+        true => format!("{} is in a repository with a tag that is not named", titles(true)),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let shown = names[..names.len().min(MAX_NAMES)].join(", ");
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Names that are spelled much the same, for a message; empty where there are none.
+pub(super) fn near(universe: &Universe<'_>, wanted: &str) -> String {
+    let limit = if wanted.len() < 5 { 1 } else { 2 };
+    let own = (0..universe.package_count()).map(|id| universe[universe[id].name].text);
+    let mut near: Vec<(usize, &str)> = own
+        .filter(|name| name.len().abs_diff(wanted.len()) <= limit)
+        .map(|name| (distance(name.as_bytes(), wanted.as_bytes()), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    match near.as_slice() {
+        [] => String::new(),
+        near => {
+            let names: Vec<String> = near.iter().map(|(_, name)| (*name).to_owned()).collect();
+            format!("there is {}", list(&names))
+        }
+    }
+}
+
+/// How many bytes to insert, delete or replace.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let replaced = last[j] + usize::from(x != y);
+            row.push(replaced.min(last[j + 1] + 1).min(row[j] + 1));
+        }
+        last = row;
+    }
+    last[b.len()]
+}
