@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ctr_forge_rootfs::{Entry, RootPath};
+use ctr_forge_rootfs::{Entry, RootPath, TOUCHED};
 
 use super::error::Fault;
 use super::record::{Access, Record};
@@ -70,8 +70,8 @@ impl Ownership {
             None => access,
         };
         self.nodes.insert(entry.path.clone(), Node::Directory(merged));
-        // The date is the latest's, as the last package to touch it leaves it.
-        let entry = Entry { uid: merged.uid, gid: merged.gid, mode: merged.mode, ..entry };
+        // Its date is that of the last name put into it, which is the build's.
+        let entry = Entry { uid: merged.uid, gid: merged.gid, mode: merged.mode, mtime: TOUCHED, ..entry };
         self.directories.insert(entry.path.clone(), entry);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use ctr_forge_rootfs::{Entry, Kind, Limits, Noted, Reader, RootPath, TOUCHED};
+use ctr_forge_rootfs::{Entry, Kind, Limits, Noted, Reader, RootPath};
 use sha1::{Digest as _, Sha1};
 
 use super::error::Fault;
@@ -115,7 +115,7 @@ impl<W: Write> Install<'_, W> {
         let Some(parent) = path.parent() else { return Ok(()) };
         if !self.ownership.has(&parent) && !parent.is_root() {
             self.parents(index, &parent)?;
-            self.ownership.directory(Entry { mtime: TOUCHED, ..Entry::directory(parent.clone()) })?;
+            self.ownership.directory(Entry::directory(parent.clone()))?;
         }
         self.records[index].directory(&parent);
         Ok(())
