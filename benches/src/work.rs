@@ -9,12 +9,21 @@ use tempfile::TempDir;
 use crate::{Result, workspace};
 
 /// What is measured; `cargo build --workspace` would bring one plugin more.
-const PACKAGES: [&str; 4] =
-    ["ctr-forge", "ctr-forge-source-scratch", "ctr-forge-source-debootstrap", "ctr-forge-output-oci"];
+const PACKAGES: [&str; 5] = [
+    "ctr-forge",
+    "ctr-forge-source-alpine",
+    "ctr-forge-source-debootstrap",
+    "ctr-forge-source-scratch",
+    "ctr-forge-output-oci",
+];
 
 /// The libraries that cargo makes of the plugins.
-const PLUGINS: [&str; 3] =
-    ["libctr_forge_source_scratch.so", "libctr_forge_source_debootstrap.so", "libctr_forge_output_oci.so"];
+const PLUGINS: [&str; 4] = [
+    "libctr_forge_source_alpine.so",
+    "libctr_forge_source_debootstrap.so",
+    "libctr_forge_source_scratch.so",
+    "libctr_forge_output_oci.so",
+];
 
 /// A directory that goes when this does.
 #[derive(Debug)]

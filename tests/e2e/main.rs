@@ -6,6 +6,11 @@ use std::process::ExitCode;
 
 use ctr_forge_tests::runner;
 
+mod alpine;
+mod alpine_faults;
+mod alpine_oracle;
+mod alpine_repositories;
+mod alpine_scripts;
 mod apt_oracle;
 mod broken_stream;
 mod bundled;
@@ -32,6 +37,11 @@ mod signatures;
 
 fn main() -> ExitCode {
     let modules = [
+        "alpine",
+        "alpine_faults",
+        "alpine_oracle",
+        "alpine_repositories",
+        "alpine_scripts",
         "apt_oracle",
         "broken_stream",
         "bundled",
@@ -58,6 +68,11 @@ fn main() -> ExitCode {
     ];
     runner::check_modules(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e"), &modules);
     runner::run(&[
+        alpine::TESTS,
+        alpine_faults::TESTS,
+        alpine_oracle::TESTS,
+        alpine_repositories::TESTS,
+        alpine_scripts::TESTS,
         apt_oracle::TESTS,
         broken_stream::TESTS,
         bundled::TESTS,

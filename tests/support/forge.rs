@@ -63,7 +63,14 @@ impl Forge {
             fs::hard_link(&from, &place).or_else(|_| fs::copy(&from, &place).map(drop)).unwrap();
             place
         };
-        for plugin in ["source_alpine", "source_scratch", "source_debootstrap", "output_oci", "output_docker", "output_aci"] {
+        for plugin in [
+            "source_alpine",
+            "source_scratch",
+            "source_debootstrap",
+            "output_oci",
+            "output_docker",
+            "output_aci",
+        ] {
             installed(&format!("prefix/lib/ctr-forge/plugins/libctr_forge_{plugin}.so"));
         }
         forge.binary = installed("prefix/bin/ctr-forge");

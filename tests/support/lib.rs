@@ -13,6 +13,7 @@
 //! | [`deb`] | Debian packages, good and bad |
 //! | [`debian`] | signed archives of them, of Debian's and Ubuntu's shape, and damage to these |
 //! | [`distribution`] | packages that make a distribution in miniature |
+//! | [`apk`] | packages and repositories of apk, signed, good and bad |
 //! | [`openpgp`] | keys and signatures |
 //! | [`server`] | a web server with faults, which remembers what it was asked for |
 //! | [`compression`] | how packages and indexes are compressed |
@@ -22,6 +23,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on should panic")]
 
+pub mod apk;
 pub mod archive;
 pub mod build;
 pub mod compression;
@@ -40,6 +42,7 @@ pub mod runner;
 pub mod server;
 pub mod unpacked;
 
+pub use apk::Apk;
 pub use compression::Compression;
 pub use deb::Deb;
 pub use debian::{Archive, Suite};

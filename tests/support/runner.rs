@@ -44,6 +44,8 @@ pub enum Need {
     Sandbox,
     /// A mirror of Debian that the host's apt uses and that answers.
     Mirror,
+    /// Alpine's own packages: see [`alpine_packages`].
+    AlpinePackages,
 }
 
 impl Need {
@@ -57,6 +59,7 @@ impl Need {
             Need::MountNamespace => "mount namespace".into(),
             Need::Sandbox => "user namespaces".into(),
             Need::Mirror => "the network's Debian mirror".into(),
+            Need::AlpinePackages => "Alpine's packages".into(),
         }
     }
 
@@ -92,8 +95,17 @@ impl Need {
             Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
             Need::Sandbox => succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
             Need::Mirror => crate::mirror::host_mirror().is_some(),
+            Need::AlpinePackages => alpine_packages().is_some(),
         }
     }
+}
+
+/// A signed repository of Alpine's packages with the key beside it, for x86_64: in `ALPINE_PACKAGES`,
+/// or in `shared/data/alpine` beside the checkout.
+pub fn alpine_packages() -> Option<PathBuf> {
+    let beside = || crate::build::workspace_directory().join("../shared/data/alpine");
+    let place = std::env::var_os("ALPINE_PACKAGES").map_or_else(beside, PathBuf::from);
+    place.canonicalize().ok().filter(|place| place.join("x86_64/APKINDEX.tar.gz").is_file())
 }
 
 /// The static musl target of this machine.

@@ -1,5 +1,6 @@
 //! The benchmarks: what runs, and what the document says of it.
 
+mod alpine;
 mod debootstrap;
 mod help;
 mod layer;
@@ -71,6 +72,7 @@ pub(crate) const ALL: &[Bench] = &[
     layer::BENCH,
     debootstrap::BENCH,
     minbase::BENCH,
+    alpine::BENCH,
     memory::BENCH,
 ];
 

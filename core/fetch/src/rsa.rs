@@ -87,12 +87,7 @@ impl Key {
 /// # Errors
 ///
 /// If none has.
-pub fn verify<'k>(
-    data: &[u8],
-    signature: &[u8],
-    hash: Hash,
-    keys: &'k [Key],
-) -> Result<&'k Key, RsaError> {
+pub fn verify<'k>(data: &[u8], signature: &[u8], hash: Hash, keys: &'k [Key]) -> Result<&'k Key, RsaError> {
     let (scheme, digest) = match hash {
         Hash::Sha1 => {
             let result = Sha1::try_digest(data);

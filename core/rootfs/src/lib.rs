@@ -41,7 +41,7 @@ pub use glob::{Exclude, PatternError};
 pub use layer::{Known, Layer, LayerError, LayerOptions, Pieces, Written, write_layer, write_layer_upon};
 pub use path::{MAX_NAME, MAX_PATH, PathError, RootPath};
 pub use pax::RecordError;
-pub use read::{Noted, Fault, Limits, Name, Place, ReadError, Reader, Warning};
+pub use read::{Fault, Limits, Name, Noted, Place, ReadError, Reader, Warning};
 pub use tree::{Content, Duplicates, TOUCHED, Tree, TreeError, TreeWarning};
 pub use walk::{Attributes, HostFile, HostReader, Visit, Walk, WalkError, WalkWarning, walk, walk_fd};
 pub use write::{Unfit, WriteError, Writer};

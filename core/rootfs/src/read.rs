@@ -22,8 +22,8 @@ use std::mem;
 use std::sync::Arc;
 
 pub use error::{Fault, Name, Place, ReadError, Warning};
-pub use noted::Noted;
 pub(crate) use member::{MAX_MAJOR, MAX_MINOR};
+pub use noted::Noted;
 
 use crate::header::{self, BLOCK, Header};
 use crate::{Entry, Kind};

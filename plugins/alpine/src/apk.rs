@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
+use ctr_forge_plugin::ErrorKind;
 use ctr_forge_rootfs::ReadError;
 
 use crate::members::{Member, MemberError, Sums, Tap, open_member, read_member};
@@ -102,6 +103,22 @@ pub enum ApkError {
     Trailing,
 }
 
+impl ApkError {
+    /// Which kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ApkError::Version3 => ErrorKind::Unsupported,
+            ApkError::Io(_) => ErrorKind::Io,
+            ApkError::Identity { .. }
+            | ApkError::DataHash { .. }
+            | ApkError::Trailing
+            | ApkError::NoDataHash => ErrorKind::Verification,
+            ApkError::Member(MemberError::Collision { .. }) => ErrorKind::Verification,
+            _ => ErrorKind::Input,
+        }
+    }
+}
+
 impl Control {
     /// What `.PKGINFO` says.
     ///
@@ -118,7 +135,8 @@ impl Control {
         let mut reader = signature::reader(member);
         while let Some(entry) = reader.next_entry().map_err(tar)? {
             let name = entry.path.as_bytes();
-            let script = name.strip_prefix(b".").and_then(|name| SCRIPTS.iter().find(|s| s.as_bytes() == name));
+            let script =
+                name.strip_prefix(b".").and_then(|name| SCRIPTS.iter().find(|s| s.as_bytes() == name));
             if name != b".PKGINFO" && script.is_none() {
                 continue;
             }
@@ -180,9 +198,7 @@ impl Apk {
     pub fn must_be(&self, identity: &str) -> Result<(), ApkError> {
         match self.identity == identity {
             true => Ok(()),
-            false => {
-                Err(ApkError::Identity { expected: identity.to_owned(), found: self.identity.clone() })
-            }
+            false => Err(ApkError::Identity { expected: identity.to_owned(), found: self.identity.clone() }),
         }
     }
 

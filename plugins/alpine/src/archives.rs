@@ -9,7 +9,7 @@ use std::io::{self, Seek};
 
 use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, FetchUrl, Host, Result};
 
-use crate::apk::Apk;
+use crate::apk::{Apk, ApkError};
 use crate::choose::open;
 use crate::lock::{Lock, LockedPackage};
 use crate::options::Options;
@@ -63,18 +63,16 @@ impl<'a> Archives<'a> {
     /// The package at this place of the lock. What it says of itself is not compared yet.
     pub(crate) fn open(&self, index: usize) -> Result<Apk> {
         let package = &self.lock.packages[index];
-        let cannot = |e: &(dyn std::error::Error + 'static)| {
-            Error::new(ErrorKind::Input, format!("{} cannot be installed", package.title())).because(e)
+        let cannot = |e: &ApkError| {
+            Error::new(e.kind(), format!("{} cannot be installed", package.title())).because(e)
         };
         // Each handle of its own place in the file would need /proc, so they take turns.
-        let file = self.files[index].file.try_clone().map_err(|e| cannot(&e))?;
+        let file = self.files[index].file.try_clone().map_err(|e| cannot(&e.into()))?;
         let apk = Apk::open(file).map_err(|e| cannot(&e))?;
         match apk.must_be(&package.identity) {
             Ok(()) => Ok(apk),
-            Err(error) => {
-                Err(Error { kind: ErrorKind::Verification, ..cannot(&error) }
-                    .hint("The repository may have changed since the packages were chosen: try again."))
-            }
+            Err(error) => Err(cannot(&error)
+                .hint("The repository may have changed since the packages were chosen: try again.")),
         }
     }
 
@@ -113,9 +111,8 @@ fn locals(options: &Options, host: &Host) -> Result<HashMap<String, File>> {
     for value in options.files() {
         let file = open(value, host)?;
         let clone = file.try_clone().map_err(|e| Error::io(format!("cannot read {}", value.path), e))?;
-        let apk = Apk::open(clone).map_err(|e| {
-            Error::new(ErrorKind::Input, format!("{} cannot be used", value.path)).because(&e)
-        })?;
+        let apk = Apk::open(clone)
+            .map_err(|e| Error::new(e.kind(), format!("{} cannot be used", value.path)).because(&e))?;
         locals.insert(apk.identity, file);
     }
     Ok(locals)
@@ -138,7 +135,10 @@ fn request(package: &LockedPackage, lock: &Lock, options: &Options) -> Option<Fe
     };
     Some(FetchRequest {
         name: package.title(),
-        urls: vec![FetchUrl { url: package_url(&base, &lock.arch, &package.name, &package.version), proxy: None }],
+        urls: vec![FetchUrl {
+            url: package_url(&base, &lock.arch, &package.name, &package.version),
+            proxy: None,
+        }],
         size: Some(package.size),
         ..FetchRequest::default()
     })

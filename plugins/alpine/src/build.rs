@@ -11,8 +11,8 @@ use ctr_forge_rootfs::{Exclude, Writer};
 use crate::archives::Archives;
 use crate::choose::plan;
 use crate::configure::{self, HELD_BACK, INSTALL, Modelled, TRIGGER};
-use crate::install::{Chosen, Install, InstallError, Settings, Settled};
-use crate::lock::{Lock, LockedPackage};
+use crate::install::{Chosen, Fault, Install, InstallError, Settings, Settled};
+use crate::lock::{Lock, LockedPackage, LockedRepository};
 use crate::options::{Options, Scripts};
 use crate::places;
 use crate::repository::Repository;
@@ -55,7 +55,7 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     let archives = Archives::new(&lock, options, host)?;
     let stream = host.take(request.target.rootfs)?;
     let keys = keys(&lock, options, host)?;
-    let repositories: Vec<String> = lock.repositories.iter().map(line).collect();
+    let repositories = repository_lines(&lock);
     let task = Task {
         host,
         lock: &lock,
@@ -123,7 +123,8 @@ fn stream_all(task: &Task<'_>, stream: File) -> Result<Built> {
     }
     match task.options.scripts {
         Scripts::Skip => {
-            let triggers = install.records().iter().filter(|record| record.control.scripts.contains_key(TRIGGER));
+            let triggers =
+                install.records().iter().filter(|record| record.control.scripts.contains_key(TRIGGER));
             let names: Vec<String> = triggers.map(|record| record.chosen.name.clone()).collect();
             let packages = task.lock.packages.iter().filter(|package| names.contains(&package.name));
             skipped.extend(packages.map(|package| skip(package, TRIGGER)));
@@ -158,8 +159,14 @@ pub(crate) fn chosen(package: &LockedPackage, lock: &Lock) -> Chosen {
     }
 }
 
-fn line(repository: &crate::lock::LockedRepository) -> String {
-    Repository { url: repository.url.clone(), tag: repository.tag.clone() }.line()
+/// Lines of the image's `etc/apk/repositories`. A directory of the machine that builds is none in
+/// a container.
+pub(crate) fn repository_lines(lock: &Lock) -> Vec<String> {
+    let elsewhere = lock.repositories.iter().filter(|repository| !repository.url.starts_with("file:"));
+    let line = |repository: &LockedRepository| {
+        Repository { url: repository.url.clone(), tag: repository.tag.clone() }.line()
+    };
+    elsewhere.map(line).collect()
 }
 
 /// The keys that the image's own apk needs; none where there is no apk and only what was named.
@@ -172,18 +179,13 @@ fn keys(lock: &Lock, options: &Options, host: &Host) -> Result<Vec<(String, Vec<
 }
 
 pub(crate) fn cannot_install(error: InstallError) -> Error {
-    use crate::apk::ApkError;
-    use crate::install::Fault;
     let kind = match &error {
         InstallError::Caller(error) => return error.clone(),
         InstallError::Package { fault: Fault::Write(_), .. } | InstallError::Write(_) => ErrorKind::Io,
-        InstallError::Package {
-            fault:
-                Fault::Apk(ApkError::Identity { .. } | ApkError::DataHash { .. } | ApkError::Trailing)
-                | Fault::Checksum { .. }
-                | Fault::Other { .. },
-            ..
-        } => ErrorKind::Verification,
+        InstallError::Package { fault: Fault::Apk(error), .. } => error.kind(),
+        InstallError::Package { fault: Fault::Checksum { .. } | Fault::Other { .. }, .. } => {
+            ErrorKind::Verification
+        }
         _ => ErrorKind::Input,
     };
     Error::new(kind, "the packages cannot be installed").because(&error)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 
 use ctr_forge_plugin::{
-    CheckedBy, Error, ErrorKind, Host, Package as Reported, PathValue, Request, Resolved, Result, SourceReport,
-    TrustLink, Vouch,
+    CheckedBy, Error, ErrorKind, Host, Package as Reported, PathValue, Request, Resolved, Result,
+    SourceReport, TrustLink, Vouch,
 };
 
 use crate::apk::Apk;
@@ -74,7 +74,11 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
                 tag: place.repository.tag.clone(),
             })
             .collect(),
-        trust: indexes.into_iter().map(|index| index.link).chain(locals.into_iter().map(|l| l.link)).collect(),
+        trust: indexes
+            .into_iter()
+            .map(|index| index.link)
+            .chain(locals.into_iter().map(|l| l.link))
+            .collect(),
         world,
         packages,
     };
@@ -121,7 +125,8 @@ fn local(value: &PathValue, options: &Options, places: &Places, host: &Host) -> 
     let mut file = open(value, host)?;
     let sum = host.digest(&file)?;
     let clone = file.try_clone().map_err(|e| Error::io(format!("cannot read {name}"), e))?;
-    let apk = Apk::open(clone).map_err(|e| broken(&e).context(format!("cannot use {}", value.path)))?;
+    let apk = Apk::open(clone)
+        .map_err(|e| Error::new(e.kind(), format!("{} cannot be used", value.path)).because(&e))?;
     let keys = (places.file_keys.0.as_slice(), places.file_keys.1.as_slice());
     let signers = match (options.allow_untrusted, apk.signatures.is_empty()) {
         (true, _) => Vec::new(),
@@ -210,7 +215,10 @@ fn locked(offer: &Offer<'_>, release: &str) -> LockedPackage {
         size: package.size,
         installed_size: package.installed_size,
         purl: purl("alpine", release, package.name, package.version, package.arch),
-        licences: Some(package.license.to_owned()).filter(|licence| !licence.is_empty()).into_iter().collect(),
+        licences: Some(package.license.to_owned())
+            .filter(|licence| !licence.is_empty())
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -96,10 +96,11 @@ impl fmt::Display for Operator {
 
 impl Constraint<'_> {
     /// Whether a name of this version fulfils it; `None` is that of a name provided without one,
-    /// which fulfils each. `checksum` is the package's own.
+    /// which fulfils nothing that asks for a version. `checksum` is the package's own.
     pub fn accepts(self, version: Option<&str>, checksum: &str) -> bool {
         match (self, version) {
-            (Constraint::Any, _) | (Constraint::Version(..), None) => true,
+            (Constraint::Any, _) => true,
+            (Constraint::Version(..), None) => false,
             (Constraint::Version(operator, wanted), Some(version)) => operator.accepts(version, wanted),
             (Constraint::Checksum(wanted), _) => wanted == checksum,
         }
@@ -187,10 +188,18 @@ mod tests {
     #[test]
     fn they_are_read_and_written_as_apk_does() {
         for (text, written) in [
-            ("musl", "musl"), ("musl>=1.2.3_git20230424", "musl>=1.2.3_git20230424"),
-            ("!uclibc", "!uclibc"), ("so:libc.musl-x86_64.so.1", "so:libc.musl-x86_64.so.1"), ("/bin/sh", "/bin/sh"),
-            ("python3~3.12", "python3~3.12"), ("python3~=3.12", "python3~3.12"), ("a@edge", "a@edge"),
-            ("a=1@edge", "a@edge=1"), ("a@edge=1", "a@edge=1"), ("!a<2", "!a<2"), ("a><Q1abc=", "a><Q1abc="),
+            ("musl", "musl"),
+            ("musl>=1.2.3_git20230424", "musl>=1.2.3_git20230424"),
+            ("!uclibc", "!uclibc"),
+            ("so:libc.musl-x86_64.so.1", "so:libc.musl-x86_64.so.1"),
+            ("/bin/sh", "/bin/sh"),
+            ("python3~3.12", "python3~3.12"),
+            ("python3~=3.12", "python3~3.12"),
+            ("a@edge", "a@edge"),
+            ("a=1@edge", "a@edge=1"),
+            ("a@edge=1", "a@edge=1"),
+            ("!a<2", "!a<2"),
+            ("a><Q1abc=", "a><Q1abc="),
         ] {
             assert_eq!(Dependency::parse(text).unwrap().to_string(), written, "{text}");
         }
@@ -202,9 +211,13 @@ mod tests {
     #[test]
     fn constraints_accept_what_they_say() {
         let accepts = |text, version| Dependency::parse(text).unwrap().constraint.accepts(version, "Q1x=");
-        assert!(accepts("a", None) && accepts("a", Some("1")) && accepts("a>2", None));
+        assert!(accepts("a", None) && accepts("a", Some("1")) && !accepts("a>2", None));
         assert!(accepts("a~1.2", Some("1.2.9-r3")) && !accepts("a~1.2", Some("1.20")));
-        assert!(accepts("a<~1.2", Some("1.2.9")) && accepts("a<~1.2", Some("1.1")) && !accepts("a<~1.2", Some("1.3")));
+        assert!(
+            accepts("a<~1.2", Some("1.2.9"))
+                && accepts("a<~1.2", Some("1.1"))
+                && !accepts("a<~1.2", Some("1.3"))
+        );
         assert!(accepts("a><Q1x=", Some("1")) && !accepts("a><Q1y=", Some("1")));
     }
 

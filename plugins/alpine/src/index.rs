@@ -42,12 +42,14 @@ pub(crate) fn indexes(host: &Host, places: &Places, arch: &str, untrusted: bool)
     };
     let fetches = host.fetch(places.all.iter().map(request).collect())?;
     let accept = |(place, fetched): (&Place, Result<Fetched>)| {
-        fetched.and_then(|fetched| accept(host, place, arch, &mut &fetched.file, untrusted)).map_err(|error| {
-            match error.kind {
-                ErrorKind::NotFound => error.context(format!("there is no repository for {arch} at {}", place.title())),
+        fetched.and_then(|fetched| accept(host, place, arch, &mut &fetched.file, untrusted)).map_err(
+            |error| match error.kind {
+                ErrorKind::NotFound => {
+                    error.context(format!("there is no repository for {arch} at {}", place.title()))
+                }
                 _ => error.context(format!("cannot use {}", place.title())),
-            }
-        })
+            },
+        )
     };
     places.all.iter().zip(fetches).map(accept).collect()
 }
@@ -65,8 +67,8 @@ fn accept(host: &Host, place: &Place, arch: &str, file: &mut &File, untrusted: b
         .hint("Where the repository has an APKINDEX.tar.gz too, name that one."));
     }
     let mut tap = Tap::new(&bytes[..]);
-    let (first, sum) =
-        read_member(&mut tap, Sums::None, "first member", signature::MAX.max(MAX_TEXT)).map_err(|e| bad(&e))?;
+    let (first, sum) = read_member(&mut tap, Sums::None, "first member", signature::MAX.max(MAX_TEXT))
+        .map_err(|e| bad(&e))?;
     let begins_with_signatures = first.starts_with(b".SIGN.") || first.len() as u64 <= signature::MAX;
     let signatures = match begins_with_signatures {
         true => signature::parse(&first).map_err(|e| bad(&e))?,
@@ -160,8 +162,10 @@ fn text(tar: &[u8]) -> Result<String> {
     let mut found = None;
     while let Some(entry) = reader.next_entry().map_err(|e| bad(&e))? {
         if entry.path.as_bytes() == b"APKINDEX" {
-            let mut text = String::new();
-            reader.read_to_string(&mut text).map_err(|e| bad(&e))?;
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map_err(|e| bad(&e))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| Error::new(ErrorKind::Input, "its index is not UTF-8"))?;
             if found.replace(text).is_some() {
                 return Err(Error::new(ErrorKind::Input, "its index has two files APKINDEX"));
             }

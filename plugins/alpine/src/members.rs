@@ -208,7 +208,7 @@ mod tests {
             let mut tap = Tap::new(io::BufReader::with_capacity(capacity, &both[..]));
             let (content, sum) = read_member(&mut tap, Sums::Sha1, "control", 10).unwrap();
             assert_eq!((&content[..], sum.size), (&b"one"[..], first.len() as u64));
-            assert_eq!(sum.sha1.unwrap()[..], *sha1_checked::Sha1::try_digest(&first).hash());
+            assert_eq!(sum.sha1.unwrap()[..], sha1_checked::Sha1::try_digest(&first).hash()[..]);
             let (content, sum) = read_member(&mut tap, Sums::Sha256, "data", 100_000).unwrap();
             assert_eq!(content.len(), 100_000);
             assert_eq!(sum.sha256.unwrap()[..], sha2::Sha256::digest(&second)[..]);

@@ -265,7 +265,8 @@ pub fn identity_of(sha1: &[u8; 20]) -> String {
 
 /// The packages of an index, each stanza parsed by itself: one that is of no use leaves the others.
 pub fn parse_index(text: &str) -> impl Iterator<Item = Result<Package<'_>, (&str, PackageError)>> {
-    let stanzas = text.split("\n\n").map(|stanza| stanza.trim_matches('\n')).filter(|stanza| !stanza.is_empty());
+    let stanzas =
+        text.split("\n\n").map(|stanza| stanza.trim_matches('\n')).filter(|stanza| !stanza.is_empty());
     stanzas.map(|stanza| Package::of_index(stanza).map_err(|error| (stanza, error)))
 }
 

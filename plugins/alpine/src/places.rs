@@ -65,7 +65,8 @@ pub(crate) fn places(options: &Options, arch: &str, host: &Host) -> Result<Place
         all.push(Place { repository, keys, fingerprints, transport: None });
     }
     if all.len() > repository::MAX {
-        let message = format!("there are {} repositories, and at most {} can be used", all.len(), repository::MAX);
+        let message =
+            format!("there are {} repositories, and at most {} can be used", all.len(), repository::MAX);
         return Err(Error::usage(message).option("repo"));
     }
     let file_keys = if given.is_empty() { shipped } else { (given, Vec::new()) };

@@ -48,8 +48,9 @@ macro_rules! keys {
 
 /// Keys by the end of their names.
 const KEYS: &[(&str, &[u8])] = keys![
-    "4a6a0840", "5243ef4b", "524d27bb", "5261cecb", "58199dcc", "58cbb476", "58e4f17d", "5e69ca50", "60ac2099",
-    "6165ee59", "61666e3f", "616a9724", "616abc23", "616ac3bc", "616adfeb", "616ae350", "616db30d", "66ba20fe",
+    "4a6a0840", "5243ef4b", "524d27bb", "5261cecb", "58199dcc", "58cbb476", "58e4f17d", "5e69ca50",
+    "60ac2099", "6165ee59", "61666e3f", "616a9724", "616abc23", "616ac3bc", "616adfeb", "616ae350",
+    "616db30d", "66ba20fe",
 ];
 
 /// Where Alpine's own repositories are.
@@ -72,9 +73,8 @@ pub fn branch(word: &str) -> Option<String> {
     }
     let mut numbers = word.strip_prefix('v').unwrap_or(word).split('.');
     let mut number = || numbers.next().filter(|digits| digits.parse::<u16>().is_ok());
-    match (number()?, number()?) {
-        (major, minor) => Some(format!("v{major}.{minor}")),
-    }
+    let (major, minor) = (number()?, number()?);
+    Some(format!("v{major}.{minor}"))
 }
 
 /// The architecture with this name, OCI's or Alpine's.
@@ -124,8 +124,14 @@ mod tests {
     #[test]
     fn a_release_has_several_names() {
         for (word, expected) in [
-            ("3.20", Some("v3.20")), ("v3.20", Some("v3.20")), ("3.20.3", Some("v3.20")), ("edge", Some("edge")),
-            ("v9.99", Some("v9.99")), ("latest-stable", Some(all()[0].as_str())), ("bookworm", None), ("3", None),
+            ("3.20", Some("v3.20")),
+            ("v3.20", Some("v3.20")),
+            ("3.20.3", Some("v3.20")),
+            ("edge", Some("edge")),
+            ("v9.99", Some("v9.99")),
+            ("latest-stable", Some(all()[0].as_str())),
+            ("bookworm", None),
+            ("3", None),
         ] {
             assert_eq!(branch(word).as_deref(), expected, "{word}");
         }

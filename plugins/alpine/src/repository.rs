@@ -140,7 +140,10 @@ mod tests {
         let edge = parse(" @edge https://dl-cdn.alpinelinux.org/alpine/edge/main/ ");
         assert_eq!((edge.tag.as_deref(), edge.is_alpines()), (Some("edge"), true));
         assert_eq!(edge.line(), "@edge https://dl-cdn.alpinelinux.org/alpine/edge/main");
-        assert_eq!(edge.index_url("x86"), "https://dl-cdn.alpinelinux.org/alpine/edge/main/x86/APKINDEX.tar.gz");
+        assert_eq!(
+            edge.index_url("x86"),
+            "https://dl-cdn.alpinelinux.org/alpine/edge/main/x86/APKINDEX.tar.gz"
+        );
         let local = parse("/srv/apk");
         assert_eq!((local.url.as_str(), local.line().as_str()), ("file:///srv/apk", "/srv/apk"));
         assert!(!parse("https://dl-cdn.alpinelinux.org/alpinefake/v3.20/main").is_alpines());

@@ -46,9 +46,7 @@ pub fn parse(member: &[u8]) -> Result<Option<Vec<Signature>>, ReadError> {
             _ => None,
         };
         let mut bytes = Vec::new();
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.downcast().unwrap_or(ReadError::AfterError))?;
+        reader.read_to_end(&mut bytes).map_err(|error| error.downcast().unwrap_or(ReadError::AfterError))?;
         signatures.push(Signature { kind, word: word.to_owned(), key: key.to_owned(), bytes });
     }
     Ok(Some(signatures))

@@ -209,12 +209,39 @@ mod tests {
     #[test]
     fn versions_have_their_order() {
         let sorted = [
-            "0", "0.1_alpha", "0.1_beta2", "0.1_beta10", "0.1_pre1", "0.1_rc1", "0.1", "0.1_cvs", "0.1_git20240101",
-            "0.1_p1", "0.1_p1-r1", "0.1-r0", "0.1-r1", "0.1-r10", "0.1a", "0.1b", "0.1.01", "0.1.1", "0.1.9", "0.1.10",
-            "1", "1.0", "1.0~abc", "1.0.0", "1.1", "2.9", "2.10", "20240705",
+            "0",
+            "0.1_alpha",
+            "0.1_beta2",
+            "0.1_beta10",
+            "0.1_pre1",
+            "0.1_rc1",
+            "0.1",
+            "0.1_cvs",
+            "0.1_git20240101",
+            "0.1_p1",
+            "0.1_p1-r1",
+            "0.1-r0",
+            "0.1-r1",
+            "0.1-r10",
+            "0.1a",
+            "0.1b",
+            "0.1.01",
+            "0.1.1",
+            "0.1.9",
+            "0.1.10",
+            "1",
+            "1.0",
+            "1.0~abc",
+            "1.0.0",
+            "1.1",
+            "2.9",
+            "2.10",
+            "20240705",
         ];
         // Pairs that the line above does not have next to each other, as `apk version -t` says.
-        for (a, b) in [("0.1", "0.1-r0"), ("0.1_p1", "0.1.1"), ("1.0_alpha", "1.0"), ("1.0_alpha_p1", "1.0_alpha")] {
+        for (a, b) in
+            [("0.1", "0.1-r0"), ("0.1_p1", "0.1.1"), ("1.0_alpha", "1.0"), ("1.0_alpha_p1", "1.0_alpha")]
+        {
             assert_ne!(compare(a, b), Ordering::Equal, "{a} {b}");
         }
         for pair in sorted.windows(2) {
@@ -228,8 +255,12 @@ mod tests {
     #[test]
     fn a_tilde_asks_for_a_beginning() {
         for (version, prefix, expected) in [
-            ("1.2.3-r4", "1.2", true), ("1.2.3-r4", "1.2.3", true), ("1.2.3-r4", "1.2.3-r4", true),
-            ("1.20", "1.2", false), ("1.2_rc1", "1.2", true), ("1.2", "1.2.3", false),
+            ("1.2.3-r4", "1.2", true),
+            ("1.2.3-r4", "1.2.3", true),
+            ("1.2.3-r4", "1.2.3-r4", true),
+            ("1.20", "1.2", false),
+            ("1.2_rc1", "1.2", true),
+            ("1.2", "1.2.3", false),
         ] {
             assert_eq!(begins_with(version, prefix), expected, "{version} ~{prefix}");
         }
@@ -240,7 +271,9 @@ mod tests {
         for version in ["1", "1.0", "1.2a", "1.2_p3", "1.2_git~abc-r0", "1.2.3_alpha1_p2-r10"] {
             assert!(is_valid(version), "{version}");
         }
-        for version in ["", "a", "1.", "1-", "1-r", "1_foo", "1.2ab", "1~", "1 ", "-r1", "1-r1-r1", "1.2-r1_p1"] {
+        for version in
+            ["", "a", "1.", "1-", "1-r", "1_foo", "1.2ab", "1~", "1 ", "-r1", "1-r1-r1", "1.2-r1_p1"]
+        {
             assert!(!is_valid(version), "{version}");
         }
     }

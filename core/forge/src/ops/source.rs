@@ -196,7 +196,9 @@ fn build_traced(
     require_tools(forge, component)?;
     let tree = match component.duplicates {
         Duplicates::Refuse => empty_tree(forge, ctr_forge_rootfs::Duplicates::Refuse)?,
-        Duplicates::LastWins | Duplicates::Replace => empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?,
+        Duplicates::LastWins | Duplicates::Replace => {
+            empty_tree(forge, ctr_forge_rootfs::Duplicates::LastWins)?
+        }
     };
     let mut locked = Locked::new(plugin, request)?;
     let mut job = Job::start(forge, plugin, component)?;
@@ -427,7 +429,9 @@ fn run_build(
 fn bad_stream(plugin: &Plugin, duplicates: Duplicates) -> String {
     let name = &plugin.manifest.name;
     match duplicates {
-        Duplicates::Refuse | Duplicates::Replace => format!("plugin \"{name}\" sent a root filesystem that cannot be used"),
+        Duplicates::Refuse | Duplicates::Replace => {
+            format!("plugin \"{name}\" sent a root filesystem that cannot be used")
+        }
         Duplicates::LastWins => {
             format!("what was given to \"{name}\" makes no root filesystem that can be used")
         }

@@ -181,9 +181,7 @@ pub(crate) fn refused(name: &str, error: &VerifyError) -> Error {
         _ => Error::new(ErrorKind::Verification, format!("{name} {error}")),
     };
     match error {
-        VerifyError::UnknownSigner { .. } => {
-            said.hint(KEY_HINT)
-        }
+        VerifyError::UnknownSigner { .. } => said.hint(KEY_HINT),
         _ => said,
     }
 }

@@ -15,6 +15,7 @@ use ctr_forge_plugin::frame::{self, Kind, Receiver, SOCKET_FD};
 use ctr_forge_plugin::{Error, ErrorKind, Result, serve_on, symbol};
 use ctr_forge_sandbox::process::{OWN_FDS, die_with, no_host, take_socket};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use rustix::process::{Resource, Rlimit};
 use rustix::thread::UnshareFlags;
 use serde_json::json;
 
@@ -63,6 +64,9 @@ fn drop_what_is_not_needed(start: &Start) -> Result<Started> {
     die_with(start.parent)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::process::chdir("/").map_err(cannot)?;
+    // A source may hold a file for each of a thousand packages. What cannot be raised stays.
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     let not_isolated = if start.network { None } else { isolate(start.reads_files)? };
     Ok(Started { not_isolated })
 }

@@ -179,7 +179,8 @@ mod tests {
         let mut shadow = b"root:*::0:::::\n".to_vec();
         let mut accounts =
             Accounts { passwd: &mut passwd, group: &mut group, shadow: Some(&mut shadow), day: 19_000 };
-        let user = AddUser::parse(&["-S", "-D", "-H", "-h", "/dev/null", "-s", "/sbin/nologin", "-G", "web", "web"]);
+        let user =
+            AddUser::parse(&["-S", "-D", "-H", "-h", "/dev/null", "-s", "/sbin/nologin", "-G", "web", "web"]);
         let user = user.unwrap();
         accounts.add_user(&user);
         assert_eq!(accounts.passwd.len(), 30, "there is no group yet");

@@ -18,15 +18,8 @@ const SHADOW: &str = "etc/shadow";
 
 /// Files that known scripts change: they are written at the end. busybox' list of its own
 /// programs is read then.
-pub(crate) const HELD_BACK: &[&str] = &[
-    PASSWD,
-    GROUP,
-    SHADOW,
-    "etc/passwd-",
-    "etc/group-",
-    "etc/shadow-",
-    LIST,
-];
+pub(crate) const HELD_BACK: &[&str] =
+    &[PASSWD, GROUP, SHADOW, "etc/passwd-", "etc/group-", "etc/shadow-", LIST];
 
 /// The paths of busybox' links, one a line, as its package has them.
 const LIST: &str = "etc/busybox-paths.d/busybox";
@@ -96,15 +89,15 @@ impl Modelled {
 
     /// Changes the files of accounts, where there are any.
     fn account<W: Write>(&self, install: &mut Install<'_, W>, step: &Step) {
-        let content = |install: &mut Install<'_, W>, path| install.deferred(path).map(|(_, content)| content.clone());
+        let content =
+            |install: &mut Install<'_, W>, path| install.deferred(path).map(|(_, content)| content.clone());
         let (Some(mut passwd), Some(mut group)) = (content(install, PASSWD), content(install, GROUP)) else {
             return;
         };
         let mut shadow = content(install, SHADOW);
         let before = (passwd.clone(), group.clone(), shadow.clone());
         let day = self.epoch.div_euclid(24 * 60 * 60);
-        let mut accounts =
-            Accounts { passwd: &mut passwd, group: &mut group, shadow: shadow.as_mut(), day };
+        let mut accounts = Accounts { passwd: &mut passwd, group: &mut group, shadow: shadow.as_mut(), day };
         match step {
             Step::AddGroup(asked) => accounts.add_group(asked),
             Step::AddUser(asked) => accounts.add_user(asked),
@@ -141,7 +134,8 @@ impl Modelled {
             }
             let Some(steps) = steps(&record.control, TRIGGER, lock) else { continue };
             if directories.iter().any(|path| path.starts_with("/lib/modules/")) {
-                let message = format!("the trigger of {} indexes kernel modules, which has to be run", package.name);
+                let message =
+                    format!("the trigger of {} indexes kernel modules, which has to be run", package.name);
                 return Err(Error::new(ErrorKind::Unsupported, message)
                     .hint("--scripts run has all scripts run.")
                     .option("scripts"));

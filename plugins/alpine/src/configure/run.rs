@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
 use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
-use ctr_forge_plugin::{Error, ErrorKind, Result, Rootfs, Script, ScriptOutcome};
+use ctr_forge_plugin::{Error, ErrorKind, Host, Result, Rootfs, Script, ScriptOutcome};
 use ctr_forge_rootfs::{Entry, Kind, RootPath, TOUCHED, Writer};
 
 use super::{INSTALL, TRIGGER, triggers};
@@ -54,7 +54,7 @@ pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
         Ok(records)
     })?;
     let cleaned = clean(&rootfs, &records)?;
-    date_shadow(task, &rootfs)?;
+    date_shadow(task.host, &rootfs, task.epoch)?;
     rootfs.export_without(stream, task.exclude)?;
     Ok(Built { scripts, cleaned })
 }
@@ -110,7 +110,14 @@ impl Build<'_, '_> {
     }
 
     /// Runs a script where and with what apk runs it.
-    fn script(&mut self, package: &str, title: &str, script: &str, text: &[u8], words: &[String]) -> Result<()> {
+    fn script(
+        &mut self,
+        package: &str,
+        title: &str,
+        script: &str,
+        text: &[u8],
+        words: &[String],
+    ) -> Result<()> {
         let text = String::from_utf8(text.to_vec())
             .map_err(|_| Error::input(format!("the script {script} of {title} is no text")))?;
         let path = format!("/{DATABASE}/{title}.{script}");
@@ -127,6 +134,11 @@ impl Build<'_, '_> {
             covers: [(path, Cover::Text(text))].into_iter().collect(),
             timeout: self.task.options.script_timeout()?,
             ..RunParams::default()
+        });
+        let outcome = outcome.map_err(|error| {
+            error
+                .context(format!("the script {script} of {title} cannot be run"))
+                .hint("Is its interpreter among the packages? --scripts skip leaves scripts undone.")
         })?;
         if !outcome.is_success() {
             return Err(failed(title, script, &outcome));
@@ -203,14 +215,15 @@ fn clean(rootfs: &Rootfs<'_>, records: &[Record]) -> Result<Vec<String>> {
 
 /// Passwords have the date of the packages, not that of the build (shadow(5), the third field):
 /// busybox' `adduser` asks the clock. Its `sed` leaves the file's owner and mode as they are.
-fn date_shadow(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<()> {
-    let day = task.epoch.div_euclid(24 * 60 * 60);
+pub(crate) fn date_shadow(host: &Host, rootfs: &Rootfs<'_>, epoch: i64) -> Result<()> {
+    let day = epoch.div_euclid(24 * 60 * 60);
     let text = String::from_utf8_lossy(&read(rootfs, SHADOW)?).into_owned();
     let late = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, days) = (fields.next()?, fields.nth(1)?);
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-        (is_name && days.parse::<i64>().ok()? > day).then(|| format!("s/^\\({name}:[^:]*\\):{days}:/\\1:{day}:/"))
+        (is_name && days.parse::<i64>().ok()? > day)
+            .then(|| format!("s/^\\({name}:[^:]*\\):{days}:/\\1:{day}:/"))
     });
     let edits: Vec<String> = late.flat_map(|edit| ["-e".to_owned(), edit]).collect();
     if edits.is_empty() {
@@ -220,7 +233,7 @@ fn date_shadow(task: &Task<'_>, rootfs: &Rootfs<'_>) -> Result<()> {
     let argv = argv.chain(edits).chain([SHADOW.to_owned()]).collect();
     let outcome = rootfs.run(&RunParams { argv, ..RunParams::default() })?;
     if !outcome.is_success() {
-        task.host.warn("etc/shadow has the date of this build, for there is no busybox to change it");
+        host.warn("etc/shadow has the date of this build, for there is no busybox to change it");
     }
     Ok(())
 }

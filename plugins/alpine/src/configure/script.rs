@@ -183,8 +183,16 @@ fn without_tail(line: &str) -> Option<&str> {
     let mut line = line.trim();
     loop {
         let tails = [
-            "|| true", "|| :", "|| exit 1", "|| exit 0", "2>/dev/null", "1>/dev/null", ">/dev/null", "&>/dev/null",
-            "2>&1", ";",
+            "|| true",
+            "|| :",
+            "|| exit 1",
+            "|| exit 0",
+            "2>/dev/null",
+            "1>/dev/null",
+            ">/dev/null",
+            "&>/dev/null",
+            "2>&1",
+            ";",
         ];
         match tails.iter().find_map(|tail| line.strip_suffix(tail)) {
             Some(rest) if rest.ends_with(|c: char| c.is_whitespace()) || rest.len() + 1 == line.len() => {
@@ -230,17 +238,33 @@ mod tests {
         let steps = parse(script).unwrap();
         assert_eq!(steps.len(), 5);
         assert!(matches!(&steps[4], Step::IfExists(path, _) if path == "etc/shadow-"));
-        let case = "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\n";
+        let case =
+            "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\n";
         assert!(matches!(&parse(case).unwrap()[..], [Step::IfLink { .. }]));
-        assert_eq!(parse("#!/bin/busybox sh\n/bin/busybox --install -s || exit 1\n").unwrap(), [Step::BusyboxLinks]);
+        assert_eq!(
+            parse("#!/bin/busybox sh\n/bin/busybox --install -s || exit 1\n").unwrap(),
+            [Step::BusyboxLinks]
+        );
     }
 
     #[test]
     fn what_is_not_known_is_not_guessed() {
         for line in [
-            "rm -rf /x", "addgroup $x", "adduser -S x", "chown root:root etc/other", "mkdir /x", "echo x > /y",
-            "addgroup -S x; rm y", "addgroup -S `id`", "ln -sf ../../x ../y", "if true", "/bin/busybox rm x",
-            "addgroup -S x && rm y", "case $1 in", "addgroup -S x # and", "addgroup -S 'x'",
+            "rm -rf /x",
+            "addgroup $x",
+            "adduser -S x",
+            "chown root:root etc/other",
+            "mkdir /x",
+            "echo x > /y",
+            "addgroup -S x; rm y",
+            "addgroup -S `id`",
+            "ln -sf ../../x ../y",
+            "if true",
+            "/bin/busybox rm x",
+            "addgroup -S x && rm y",
+            "case $1 in",
+            "addgroup -S x # and",
+            "addgroup -S 'x'",
         ] {
             assert_eq!(parse(&format!("#!/bin/sh\n{line}\n")), None, "{line}");
         }

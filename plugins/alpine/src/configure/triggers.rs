@@ -39,7 +39,9 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
                 }
                 _ if at == 0 => {}
                 Piece::One => next[at] = fits[at - 1] && path[at - 1] != b'/',
-                Piece::Of(set) => next[at] = fits[at - 1] && path[at - 1] != b'/' && in_set(set, path[at - 1]),
+                Piece::Of(set) => {
+                    next[at] = fits[at - 1] && path[at - 1] != b'/' && in_set(set, path[at - 1])
+                }
                 Piece::Byte(byte) => next[at] = fits[at - 1] && path[at - 1] == byte,
             }
         }
@@ -101,9 +103,16 @@ mod tests {
     #[test]
     fn patterns_are_those_of_fnmatch() {
         for (pattern, path, expected) in [
-            ("/bin", "/bin", true), ("/bin", "/bin/x", false), ("/usr/lib/*", "/usr/lib/a", true),
-            ("/usr/lib/*", "/usr/lib/a/b", false), ("/usr/*/x?", "/usr/lib/xy", true), ("/lib/[a-c]x", "/lib/bx", true),
-            ("/lib/[!a-c]x", "/lib/bx", false), ("/*", "/", true), ("/a*b*c", "/aXbYc", true), ("/[", "/[", true),
+            ("/bin", "/bin", true),
+            ("/bin", "/bin/x", false),
+            ("/usr/lib/*", "/usr/lib/a", true),
+            ("/usr/lib/*", "/usr/lib/a/b", false),
+            ("/usr/*/x?", "/usr/lib/xy", true),
+            ("/lib/[a-c]x", "/lib/bx", true),
+            ("/lib/[!a-c]x", "/lib/bx", false),
+            ("/*", "/", true),
+            ("/a*b*c", "/aXbYc", true),
+            ("/[", "/[", true),
         ] {
             assert_eq!(matches(pattern.as_bytes(), path.as_bytes()), expected, "{pattern} {path}");
         }

@@ -12,8 +12,9 @@ use ctr_forge_plugin::{
 };
 use serde::Deserialize;
 
+use crate::build::repository_lines;
 use crate::choose::{self, apk_arch};
-use crate::configure::{last_lines, put, read};
+use crate::configure::{date_shadow, last_lines, put, read};
 use crate::index;
 use crate::lock::{Lock, LockedRepository};
 use crate::options::{Options, Scripts};
@@ -27,16 +28,19 @@ const APK: &str = "apk";
 /// Where it looks for repositories, in the root.
 const REPOSITORIES: &str = "etc/apk/repositories";
 
-/// What it leaves of the moment: its lock, an empty cache, the devices that it makes first.
-const LEFT: [&str; 9] = [
+/// What it leaves of the moment: its lock, an empty cache, the devices that it makes first, and
+/// what the scripts' programs leave.
+const LEFT: [&str; 11] = [
     "/dev/console",
     "/dev/null",
     "/dev/random",
     "/dev/urandom",
     "/dev/zero",
     "/etc/apk/cache",
+    "/etc/group-",
+    "/etc/passwd-",
+    "/etc/shadow-",
     "/lib/apk/db/lock",
-    "/lib/apk/exec",
     "/var/cache/apk",
 ];
 
@@ -74,9 +78,12 @@ pub(crate) fn resolve(request: &Request<Options>, host: &Host) -> Result<Resolve
     let options = &request.options;
     find(host)?;
     if options.files().next().is_some() {
-        return Err(Error::new(ErrorKind::Unsupported, "package files cannot be handed to the machine's apk")
-            .hint("Without --engine it can be done.")
-            .option("package"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "package files cannot be handed to the machine's apk",
+        )
+        .hint("Without --engine it can be done.")
+        .option("package"));
     }
     let arch = apk_arch(&request.context.arch)?;
     let mut world = choose::world(options, host)?;
@@ -112,6 +119,7 @@ pub(crate) fn resolve(request: &Request<Options>, host: &Host) -> Result<Resolve
 pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Result<SourceReport> {
     let options = &request.options;
     let lock = Lock::parse(&request.target.lock)?;
+    let epoch = request.context.epoch.unwrap_or(lock.epoch);
     let program = find(host)?;
     let places = places::places(options, &lock.arch, host)?;
     let stream = host.take(request.target.rootfs)?;
@@ -120,7 +128,7 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     host.phase("Running apk");
     let outcome = rootfs.run(&RunParams {
         argv: command(options, &lock, program),
-        env: env(request.context.epoch.unwrap_or(lock.epoch)),
+        env: env(epoch),
         view: View::Machine,
         network: true,
         timeout: options.script_timeout()?,
@@ -134,9 +142,10 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     }
     host.phase("Finishing the root filesystem");
     let packages = packages(&rootfs, &lock)?;
-    let lines: String = lock.repositories.iter().map(|one| line(&one.url, one.tag.as_deref())).collect();
+    let lines: String = repository_lines(&lock).into_iter().map(|line| line + "\n").collect();
     put(&rootfs, &[(REPOSITORIES.to_owned(), lines.into_bytes())])?;
     let cleaned = clean(&rootfs)?;
+    date_shadow(host, &rootfs, epoch)?;
     rootfs.export_without(&stream, &request.context.exclude)?;
     Ok(SourceReport {
         packages,
@@ -168,7 +177,8 @@ fn command(options: &Options, lock: &Lock, program: String) -> Vec<String> {
     let mut argv = vec![program];
     let words = ["--root", ROOT_IN_MACHINE, "--arch", &lock.arch, "--initdb", "--no-cache", "--no-progress"];
     argv.extend(words.map(str::to_owned));
-    let flags = [("--no-scripts", options.scripts == Scripts::Skip), ("--allow-untrusted", options.allow_untrusted)];
+    let flags =
+        [("--no-scripts", options.scripts == Scripts::Skip), ("--allow-untrusted", options.allow_untrusted)];
     argv.extend(flags.into_iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| flag.to_owned()));
     argv.push("add".to_owned());
     argv.extend(lock.world.iter().cloned());

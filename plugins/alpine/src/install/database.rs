@@ -11,7 +11,10 @@ use crate::apk::SCRIPTS;
 pub(crate) const DATABASE: &str = "lib/apk/db";
 
 /// Writes it all.
-pub(super) fn write<W: Write>(install: &mut Install<'_, W>, settled: &Settled<'_>) -> Result<(), InstallError> {
+pub(super) fn write<W: Write>(
+    install: &mut Install<'_, W>,
+    settled: &Settled<'_>,
+) -> Result<(), InstallError> {
     for directory in ["etc/apk", "etc/apk/keys", "lib/apk", DATABASE] {
         if !install.exists(directory) && (directory != "etc/apk/keys" || !settled.keys.is_empty()) {
             install.put(directory, Kind::Directory, 0o755, b"")?;

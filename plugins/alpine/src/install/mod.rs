@@ -17,8 +17,6 @@ mod database;
 mod error;
 mod ownership;
 mod record;
-#[cfg(test)]
-mod tests;
 mod unpack;
 pub(crate) mod users;
 
@@ -153,7 +151,13 @@ impl<'a, W: Write> Install<'a, W> {
     /// # Errors
     ///
     /// If the stream takes no more.
-    pub(crate) fn put(&mut self, path: &str, kind: Kind, mode: u16, content: &[u8]) -> Result<(), InstallError> {
+    pub(crate) fn put(
+        &mut self,
+        path: &str,
+        kind: Kind,
+        mode: u16,
+        content: &[u8],
+    ) -> Result<(), InstallError> {
         let path = RootPath::new(path.as_bytes())?;
         if self.settings.exclude.excludes(&path) {
             return Ok(());

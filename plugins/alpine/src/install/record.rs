@@ -122,7 +122,8 @@ impl Record {
     /// Whether it has something at an absolute path, or below it.
     pub(crate) fn has(&self, path: &str) -> bool {
         let Ok(path) = RootPath::new(path.trim_start_matches('/').as_bytes()) else { return false };
-        self.directories.iter().any(|directory| directory.path.starts_with(&path)) || self.sum(&path).is_some()
+        self.directories.iter().any(|directory| directory.path.starts_with(&path))
+            || self.sum(&path).is_some()
     }
 
     /// Its lines in `installed` after its stanza (`database.c` of apk-tools), without what

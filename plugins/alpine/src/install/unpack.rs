@@ -9,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use super::error::Fault;
 use super::ownership::Fate;
 use super::record::{Access, File, Record};
+use super::users::{GROUP, PASSWD};
 use super::{Chosen, Install};
 use crate::apk::{Apk, ApkError, Data};
 
@@ -91,10 +92,11 @@ impl<W: Write> Install<'_, W> {
         };
         let (earlier, own) = self.records.split_at(index);
         let first_sum = match &entry.kind {
-            Kind::HardLink(first) => Some(own[0].sum(first).ok_or_else(|| Fault::HardLink {
-                path: path.clone(),
-                target: first.clone(),
-            })?),
+            Kind::HardLink(first) => Some(
+                own[0]
+                    .sum(first)
+                    .ok_or_else(|| Fault::HardLink { path: path.clone(), target: first.clone() })?,
+            ),
             _ => None,
         };
         match self.ownership.file(&path, target.as_deref(), index, package, earlier)? {
@@ -135,14 +137,18 @@ impl<W: Write> Install<'_, W> {
         let expected = expected.map_err(wrong)?;
         let found = match &entry.kind {
             Kind::File { size } => {
-                let held_back = self.held_back.iter().any(|held| held.as_bytes() == path.as_bytes());
+                let is = |held: &&str| held.as_bytes() == path.as_bytes();
+                let held_back = self.held_back.iter().any(&is);
                 let mut hashing = Hashing { inner: content, sum: Sha1::new() };
-                if held_back && *size <= MAX_DEFERRED {
+                if (held_back || [PASSWD, GROUP].iter().any(&is)) && *size <= MAX_DEFERRED {
                     let mut bytes = Vec::new();
                     let read = hashing.read_to_end(&mut bytes);
                     read.map_err(|source| Fault::Content { path: path.clone(), source })?;
                     self.users.learn(&path, &bytes);
-                    self.deferred.insert(path.clone(), (entry, bytes));
+                    match held_back {
+                        true => _ = self.deferred.insert(path.clone(), (entry, bytes)),
+                        false => self.send(&entry, &mut &bytes[..])?,
+                    }
                 } else {
                     self.deferred.remove(&path);
                     self.send(&entry, &mut hashing)?;

@@ -32,8 +32,16 @@ fn pkginfo_says_the_same() {
 fn what_is_no_package_is_refused() {
     let with = |from: &str, to: &str| Package::of_index(&STANZA.replace(from, to)).map(|_| ()).unwrap_err();
     for (from, to) in [
-        ("P:apk-tools", "P:../apk"), ("P:apk-tools\n", ""), ("V:2.14.4-r0", "V:x"), ("C:Q10", "C:Q2"), ("C:", "c:"),
-        ("S:120293", "S:-1"), ("D:musl", "D:="), ("p:so", "p:!so"), ("T:", "X:"), ("A:x86_64", "A:../x"),
+        ("P:apk-tools", "P:../apk"),
+        ("P:apk-tools\n", ""),
+        ("V:2.14.4-r0", "V:x"),
+        ("C:Q10", "C:Q2"),
+        ("C:", "c:"),
+        ("S:120293", "S:-1"),
+        ("D:musl", "D:="),
+        ("p:so", "p:!so"),
+        ("T:", "X:"),
+        ("A:x86_64", "A:../x"),
     ] {
         with(from, to);
     }

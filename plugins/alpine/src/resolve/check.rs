@@ -22,6 +22,9 @@ pub(super) fn holds(universe: &Universe<'_>, chosen: &[PackageId]) -> bool {
     one_each
         && universe.wants.iter().all(|(name, want)| is_met(None, *name, want))
         && chosen.iter().all(|&package| {
-            universe[package].depends.iter().all(|(name, dependency)| is_met(Some(package), *name, dependency))
+            universe[package]
+                .depends
+                .iter()
+                .all(|(name, dependency)| is_met(Some(package), *name, dependency))
         })
 }

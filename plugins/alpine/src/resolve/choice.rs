@@ -4,10 +4,10 @@
 //! only one package is left for is settled; where several are left, what all of them need is
 //! known to be needed before one of them is taken. So the packages that apk chooses follow
 //! from the order in which names are settled, and from its preferences (`solver.c` of
-//! apk-tools 3), and both are the same here.
+//! apk-tools 2.14), and both are the same here.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{HashMap, VecDeque};
 
 use super::universe::{NameId, PackageId, Provider, Universe};
 use crate::dependency::Dependency;
@@ -17,6 +17,7 @@ use crate::version;
 pub(super) fn choose(universe: &Universe<'_>) -> Option<Vec<PackageId>> {
     let mut choice = Choice::new(universe);
     for &(name, _) in &universe.wants {
+        choice.names[name.index()].is_wanted = true;
         choice.discover(name);
     }
     for (name, want) in &universe.wants {
@@ -27,41 +28,26 @@ pub(super) fn choose(universe: &Universe<'_>) -> Option<Vec<PackageId>> {
             choice.names[name.index()].is_dirty = false;
             choice.reconsider(name);
         }
-        match choice.open.pop_first() {
-            Some((_, _, name)) => {
-                choice.names[name.index()].queued = None;
-                choice.settle(name);
-            }
+        match choice.next() {
+            Some(name) => choice.settle(name),
             None => break,
         }
     }
     (!choice.failed).then(|| choice.chosen())
 }
 
-/// Where a name stands in the queue of those that are to be settled.
-type Place = (Urgency, u64, NameId);
-
-/// Which names are settled first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Urgency {
-    /// One package is left, and nobody who could add to it.
-    Clear,
-    /// A package can be taken for it.
-    Open,
-    /// Only packages that are not taken by themselves.
-    Stuck,
-}
-
 #[derive(Debug, Default)]
 struct NameState<'a> {
     is_seen: bool,
-    /// In which order names are settled: those that nobody has as his own come first.
-    rank: u64,
+    /// The world names it.
+    is_wanted: bool,
+    /// The longest way down its dependencies, as far as it was known when it was found.
+    depth: u32,
     /// Dependencies on it.
     requirers: u32,
     /// Set when it is settled: on nobody, perhaps.
     settled: Option<Option<Provider<'a>>>,
-    queued: Option<Place>,
+    is_open: bool,
     is_dirty: bool,
     /// Somebody's dependencies, or what he waits for, have to be looked at again.
     recheck_needs: bool,
@@ -72,7 +58,6 @@ struct NameState<'a> {
     /// A package waits for it to be absent.
     is_awaited: bool,
     has_options: bool,
-    can_be_taken: bool,
     /// All who might depend on it are settled.
     is_complete: bool,
 }
@@ -80,6 +65,8 @@ struct NameState<'a> {
 #[derive(Debug, Default)]
 struct PackageState {
     is_possible: bool,
+    /// As that of a name.
+    depth: Option<u32>,
     conflicts: u32,
     /// Repositories it may come from, and whether it can.
     allowed: u64,
@@ -98,8 +85,8 @@ struct Choice<'u, 'a> {
     names: Vec<NameState<'a>>,
     packages: Vec<PackageState>,
     dirty: VecDeque<NameId>,
-    open: BTreeSet<Place>,
-    count: u64,
+    /// Names that are to be settled, the last that came in at the end.
+    open: Vec<NameId>,
     failed: bool,
 }
 
@@ -123,13 +110,12 @@ impl<'u, 'a> Choice<'u, 'a> {
             names: universe.names().iter().map(|_| NameState::default()).collect(),
             packages: (0..universe.package_count()).map(package).collect(),
             dirty: VecDeque::new(),
-            open: BTreeSet::new(),
-            count: 0,
+            open: Vec::new(),
             failed: false,
         }
     }
 
-    /// Finds all names that may matter, and ranks them: each after those that it leads to.
+    /// Finds all names that may matter, and how deep each goes.
     fn discover(&mut self, first: NameId) {
         let mut stack = Vec::new();
         self.enter(first, &mut stack);
@@ -139,7 +125,7 @@ impl<'u, 'a> Choice<'u, 'a> {
                 Some(other) => self.enter(other, &mut stack),
                 None => {
                     stack.pop();
-                    self.leave(name, &mut stack);
+                    self.measure(name);
                 }
             }
         }
@@ -153,27 +139,26 @@ impl<'u, 'a> Choice<'u, 'a> {
         }
         let providers = &universe[name].providers;
         state.no_trigger = providers.iter().all(|one| self.packages[one.package].never_triggers);
-        let needs = providers.iter().flat_map(|one| universe[one.package].depends.iter().map(|(name, _)| *name));
-        let others = providers.iter().flat_map(|one| {
-            let relations = &universe[one.package];
-            let followers = universe[relations.name].triggers.iter().copied();
-            followers.chain(relations.names[1..].iter().map(|(name, _)| *name))
+        let needs =
+            providers.iter().flat_map(|one| universe[one.package].depends.iter().map(|(name, _)| *name));
+        let followers = providers.iter().flat_map(|one| {
+            let names = universe[one.package].names.iter();
+            names.flat_map(|(name, _)| universe[*name].triggers.iter().copied())
         });
-        let mut next: Vec<NameId> = needs.chain(universe[name].triggers.iter().copied()).chain(others).collect();
+        let mut next: Vec<NameId> = needs.chain(followers).collect();
         next.reverse();
         stack.push((name, next));
     }
 
-    fn leave(&mut self, name: NameId, stack: &mut Vec<(NameId, Vec<NameId>)>) {
+    /// All that a name leads to was found.
+    fn measure(&mut self, name: NameId) {
         let universe = self.universe;
-        let providers = &universe[name].providers;
-        let is_own = providers.iter().any(|one| universe[one.package].name == name);
-        self.count += 1;
-        self.names[name.index()].rank = u64::from(is_own) << 32 | self.count;
-        for one in providers.iter().rev() {
-            for (other, _) in universe[one.package].install_if.iter().rev() {
-                self.enter(*other, stack);
-            }
+        for one in &universe[name].providers {
+            let needs = universe[one.package].depends.iter();
+            let below = needs.map(|(name, _)| self.names[name.index()].depth + 1).max().unwrap_or(0);
+            let depth = *self.packages[one.package].depth.get_or_insert(below);
+            let state = &mut self.names[name.index()];
+            state.depth = state.depth.max(depth);
         }
     }
 
@@ -186,31 +171,43 @@ impl<'u, 'a> Choice<'u, 'a> {
         }
     }
 
-    /// Puts a name where it belongs among those that are to be settled.
-    fn queue(&mut self, name: NameId, again: bool) {
+    /// Takes a name to those that are to be settled, if somebody waits for it.
+    fn queue(&mut self, name: NameId) {
         let state = &mut self.names[name.index()];
         if state.settled.is_some() {
             return;
         }
-        let is_clear = state.is_complete && state.requirers > 0 && state.can_be_taken && !state.has_options;
-        match state.queued {
-            Some((Urgency::Clear, ..)) => return,
-            Some(_) if !is_clear && !again => return,
-            Some(place) => _ = self.open.remove(&place),
-            None if state.requirers == 0 && !state.has_trigger && !state.is_awaited => return,
-            None => {}
-        }
-        let place = match (is_clear, state.can_be_taken) {
-            (true, _) => {
-                // First come, first settled.
-                self.count += 1;
-                (Urgency::Clear, self.count, name)
+        match (state.requirers > 0 || state.has_trigger || state.is_awaited, state.is_open) {
+            (true, false) => {
+                state.is_open = true;
+                self.open.push(name);
             }
-            (false, true) => (Urgency::Open, state.rank, name),
-            (false, false) => (Urgency::Stuck, state.rank, name),
+            (false, true) => self.close(name),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: NameId) {
+        if std::mem::take(&mut self.names[name.index()].is_open) {
+            self.open.retain(|&open| open != name);
+        }
+    }
+
+    /// The name to settle next: one that is clear, or the first by what the world names, by
+    /// whose own name it is, by how deep it goes; of the same, the last that came in.
+    fn next(&self) -> Option<NameId> {
+        let state = |name: NameId| &self.names[name.index()];
+        let is_clear = |name: NameId| {
+            let state = state(name);
+            state.is_complete && state.requirers > 0 && !state.has_options
         };
-        self.names[name.index()].queued = Some(place);
-        self.open.insert(place);
+        let newest_first = || self.open.iter().rev().copied();
+        newest_first().find(|&name| is_clear(name)).or_else(|| {
+            newest_first().min_by_key(|&name| {
+                let NameState { is_wanted, depth, requirers, .. } = *state(name);
+                (!is_wanted, self.universe.sharing(name), Reverse(depth), requirers == 0)
+            })
+        })
     }
 
     fn recheck_dependers(&mut self, name: NameId) {
@@ -295,7 +292,7 @@ impl<'u, 'a> Choice<'u, 'a> {
     fn require(&mut self, name: NameId) {
         self.names[name.index()].requirers += 1;
         if self.names[name.index()].requirers == 1 {
-            self.queue(name, false);
+            self.queue(name);
             self.recheck_followers(name);
             self.make_dirty(name);
         }
@@ -317,7 +314,7 @@ impl<'u, 'a> Choice<'u, 'a> {
         let recheck_triggers = std::mem::take(&mut state.recheck_triggers);
         let is_required = state.requirers > 0;
         let (mut has_trigger, mut no_trigger) = (false, true);
-        let (mut can_be_taken, mut not_allowed) = (false, false);
+        let mut not_allowed = false;
         let mut merge = Merge::default();
         for &one in &universe[name].providers {
             let id = one.package;
@@ -337,20 +334,17 @@ impl<'u, 'a> Choice<'u, 'a> {
             let package = &mut self.packages[id];
             has_trigger |= package.is_triggered;
             no_trigger &= package.never_triggers;
-            can_be_taken |= package.is_triggered;
             if is_required {
                 package.was_merged = true;
                 not_allowed |= !package.is_allowed;
                 merge.add(universe, one);
-                can_be_taken |= self.is_taken_by_itself(one);
             }
         }
         let state = &mut self.names[name.index()];
-        let again = state.can_be_taken != can_be_taken;
         state.has_options = merge.options.len() > 1 || not_allowed;
         state.has_trigger = has_trigger;
         state.no_trigger = no_trigger;
-        state.can_be_taken = can_be_taken;
+        self.queue(name);
         if let Some(&first) = merge.options.first() {
             for one in &universe[name].providers {
                 self.packages[one.package].in_last_merge = self.packages[one.package].was_merged;
@@ -363,7 +357,6 @@ impl<'u, 'a> Choice<'u, 'a> {
             state.is_seen && state.settled.is_none()
         };
         self.names[name.index()].is_complete = !dependers.iter().any(is_open);
-        self.queue(name, again);
     }
 
     /// Whether a package comes by itself now, or never will.
@@ -377,15 +370,14 @@ impl<'u, 'a> Choice<'u, 'a> {
                     None => {
                         if dependency.conflict {
                             self.names[name.index()].is_awaited = true;
-                            self.queue(*name, false);
+                            self.queue(*name);
                         }
                         is_triggered = false;
                         break;
                     }
                     Some(settled) => {
-                        let is_met = settled.map_or(dependency.conflict, |one| {
-                            universe.accepts(Some(id), dependency, one)
-                        });
+                        let is_met = settled
+                            .map_or(dependency.conflict, |one| universe.accepts(Some(id), dependency, one));
                         if !is_met {
                             self.packages[id].never_triggers = true;
                             is_triggered = false;
@@ -491,17 +483,7 @@ impl<'u, 'a> Choice<'u, 'a> {
         }
         let state = &mut self.names[name.index()];
         state.settled = Some(provider);
-        let is_required = state.requirers > 0;
-        if let Some(place) = state.queued.take() {
-            self.open.remove(&place);
-        }
-        if let Some(one) = provider.filter(|one| !is_required && self.packages[one.package].is_triggered) {
-            for (other, dependency) in &universe[one.package].install_if {
-                if self.names[other.index()].settled.is_none() {
-                    self.constrain(Some(one.package), *other, dependency);
-                }
-            }
-        }
+        self.close(name);
         let version = provider.and_then(|one| one.version);
         for &other in &universe[name].providers {
             let is_same = provider.is_some_and(|one| one.package == other.package);

@@ -3,6 +3,7 @@
 //! The solver hands out the relations that cannot hold together, as a graph. Each becomes a
 //! line; what explains a line stands indented below it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
@@ -12,6 +13,7 @@ use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
 use super::solve::{Slots, fitting, package_of};
 use super::universe::{NameId, PackageId, Universe};
 use crate::dependency::Dependency;
+use crate::version;
 
 /// The most lines that an explanation has. Who reads more?
 const MAX_LINES: usize = 16;
@@ -109,13 +111,8 @@ impl Prose<'_, '_> {
             let why = missing(self.universe, need);
             return self.line(depth, &format!("{who}, but {why}"));
         }
-        let untold = |id: &&PackageId| {
-            !self.told.contains(&Some(**id))
-                && (self.core.needs.contains_key(&Some(**id)) || self.core.conflicts.contains_key(&Some(**id)))
-        };
-        match fitting.iter().filter(untold).count() {
-            0 if depender.is_some() => {}
-            _ if fitting.len() == 1 => self.line(depth, &who),
+        match fitting.len() {
+            1 => self.line(depth, &who),
             _ => self.line(depth, &format!("{who}, of which none can be had")),
         }
         for id in fitting {
@@ -153,8 +150,13 @@ fn missing(universe: &Universe<'_>, (name, dependency): &(NameId, Dependency<'_>
     }
     let fits = |one: &&super::universe::Provider<'_>| universe.accepts(None, dependency, **one);
     let titles = |fitting: bool| {
-        let some = providers.iter().filter(|one| fits(one) == fitting);
-        list(&some.map(|one| universe.title(one.package)).collect::<Vec<_>>())
+        let mut some: Vec<_> = providers.iter().filter(|one| fits(one) == fitting).collect();
+        // The newest first.
+        some.sort_by(|a, b| match (a.version, b.version) {
+            (Some(a), Some(b)) => version::compare(b, a),
+            _ => Ordering::Equal,
+        });
+        list(&some.into_iter().map(|one| universe.title(one.package)).collect::<Vec<_>>())
     };
     match providers.iter().any(|one| fits(&one)) {
         false => format!("there is only {}", titles(false)),

@@ -124,7 +124,8 @@ pub(super) fn fitting(
     let mut all: Vec<Provider<'_>> = universe[*name].providers.iter().filter(fits).copied().collect();
     let better = |a: &Provider<'_>, b: &Provider<'_>| {
         let (x, y) = (&universe.offers[a.package], &universe.offers[b.package]);
-        let is_preferred = |offer: &super::Offer<'_>| offer.repositories == 0 || offer.repositories & tag != 0;
+        let is_preferred =
+            |offer: &super::Offer<'_>| offer.repositories == 0 || offer.repositories & tag != 0;
         let by_name = match (a.version, b.version) {
             (Some(a), Some(b)) => version::compare(a, b),
             _ => Ordering::Equal,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::{Offer, Request};
-use crate::dependency::{Constraint, Dependency};
+use crate::dependency::Dependency;
 
 /// A name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,9 +26,9 @@ pub(super) struct Provider<'a> {
 pub(super) struct Name<'a> {
     pub(super) text: &'a str,
     pub(super) providers: Vec<Provider<'a>>,
-    /// Own names of packages that depend on it.
+    /// Names of packages that depend on it.
     pub(super) dependers: Vec<NameId>,
-    /// Own names of packages that come by themselves where it is there.
+    /// Names of packages that come by themselves where it is there.
     pub(super) triggers: Vec<NameId>,
 }
 
@@ -101,11 +101,11 @@ impl<'a> Universe<'a> {
         }
         let depends = self.lookup(&package.depends);
         for (name, _) in &depends {
-            push_once(&mut self.names[name.index()].dependers, own);
+            push_new(&mut self.names[name.index()].dependers, &names);
         }
         let install_if = self.lookup(&package.install_if);
         for (name, _) in &install_if {
-            push_once(&mut self.names[name.index()].triggers, own);
+            push_new(&mut self.names[name.index()].triggers, &names);
         }
         self.relations.push(Relations { name: own, depends, names, install_if });
     }
@@ -137,12 +137,7 @@ impl<'a> Universe<'a> {
             return true;
         }
         let identity = self.offers[provider.package].package.identity;
-        // apk compares with nothing where a name has no version, and that is as good as any.
-        let version = match dependency.constraint {
-            Constraint::Version(..) => provider.version,
-            _ => None,
-        };
-        dependency.constraint.accepts(version, identity) != dependency.conflict
+        dependency.constraint.accepts(provider.version, identity) != dependency.conflict
     }
 
     /// The repositories that packages with this tag may come from, beside those without one.
@@ -160,6 +155,17 @@ impl<'a> Universe<'a> {
 
     pub(super) fn package_count(&self) -> usize {
         self.relations.len()
+    }
+
+    /// Whether all who answer to a name have it as their own (0), some (1), or none (2).
+    pub(super) fn sharing(&self, name: NameId) -> u8 {
+        let providers = &self[name].providers;
+        let own = providers.iter().filter(|one| self[one.package].name == name).count();
+        match own {
+            own if own == providers.len() => 0,
+            0 => 2,
+            _ => 1,
+        }
     }
 
     /// A package as messages call it.
@@ -184,9 +190,11 @@ impl<'a> std::ops::Index<PackageId> for Universe<'a> {
     }
 }
 
-/// Own names come in the order of the packages, so a double one is the last.
-fn push_once(names: &mut Vec<NameId>, name: NameId) {
-    if names.last() != Some(&name) {
-        names.push(name);
+/// Adds names. One that is there from another package may come twice, which does no harm.
+fn push_new(known: &mut Vec<NameId>, names: &[(NameId, Option<&str>)]) {
+    for (name, _) in names {
+        if !known.iter().rev().take(names.len()).any(|other| other == name) {
+            known.push(*name);
+        }
     }
 }
