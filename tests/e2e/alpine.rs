@@ -396,7 +396,9 @@ fn same_bytes() {
         Apk::new(&name, "1-r0")
             .file(&path, name.repeat(1000), 0o644)
             .script("pre-install", "#!/bin/sh\nexit 0\n")
+            .depends("shell")
     });
+    let apks = apks.chain([Apk::new("shell", "1-r0").file("bin/sh", "no program", 0o755)]);
     let names: Vec<String> = (0..20).map(|number| format!("package{number}")).collect();
     let world = World::of(apks);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

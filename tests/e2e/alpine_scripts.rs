@@ -48,6 +48,14 @@ fn busybox() -> Apk {
     APPLETS.iter().fold(apk, |apk, name| apk.symlink(&format!("bin/{name}"), "/bin/busybox"))
 }
 
+/// The links of a busybox that is none: for scripts that are not run.
+fn links() -> Apk {
+    let apk = package("links").file("bin/busybox", "no program", 0o755);
+    ["bin/sh", "bin/mkdir", "usr/sbin/addgroup", "usr/sbin/adduser"]
+        .iter()
+        .fold(apk, |apk, path| apk.symlink(path, "/bin/busybox"))
+}
+
 /// The files that users and groups are in.
 fn accounts() -> Apk {
     package("accounts")
@@ -98,13 +106,13 @@ const USERS: &str = "#!/bin/sh\n\n# users of the application\naddgroup -S -g 82 
     addgroup app www-data 2>/dev/null\n\nexit 0\n";
 
 fn users_and_groups() {
-    let app = package("app").depends("accounts").script("pre-install", USERS).dir("var/lib/app", 0o750);
+    let app = package("app").depends("accounts links").script("pre-install", USERS).dir("var/lib/app", 0o750);
     let app = app
         .owner((1000, "app"), (1000, "app"))
         .file("srv/www", "x", 0o640)
         .owner((7, "app"), (7, "www-data"));
     let again = package("again").depends("app").script("pre-install", USERS);
-    let world = World::of([accounts(), app, again]);
+    let world = World::of([links(), accounts(), app, again]);
     world.ok(&["again", "--report", "report.json"]);
     let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:100:100:app:/var/lib/app:/sbin/nologin\n";
     assert_eq!(world.text("etc/passwd"), passwd);
@@ -122,14 +130,18 @@ fn users_and_groups() {
 }
 
 fn modelled_triggers() {
-    let watcher = package("watcher").script("trigger", "#!/bin/sh\nmkdir -p /var/cache/watched\n");
+    let watcher =
+        package("watcher").depends("links").script("trigger", "#!/bin/sh\nmkdir -p /var/cache/watched\n");
     let none = watcher.clone().triggers("/usr/share/nothing");
-    let world = World::of([none, package("good").file("usr/share/good/x", "x", 0o644)]);
+    let world = World::of([links(), none, package("good").file("usr/share/good/x", "x", 0o644)]);
     world.ok(&["watcher", "good", "--report", "report.json"]);
     assert_eq!(outcomes(&world), Vec::<String>::new());
     assert!(!world.listing().iter().any(|line| line.ends_with("var/cache/watched")));
-    let world =
-        World::of([watcher.triggers("/usr/share/g*"), package("good").file("usr/share/good/x", "x", 0o644)]);
+    let world = World::of([
+        links(),
+        watcher.triggers("/usr/share/g*"),
+        package("good").file("usr/share/good/x", "x", 0o644),
+    ]);
     world.ok(&["watcher", "good", "--report", "report.json"]);
     assert_eq!(outcomes(&world), ["watcher trigger modelled"]);
     assert!(world.listing().contains(&"drwxr-xr-x 0/0 var/cache/watched".to_owned()));
@@ -144,16 +156,16 @@ fn modelled_is_run() {
     let listed = package("listed").file("etc/busybox-paths.d/busybox", paths, 0o644);
     let more = package("more").depends("links").symlink("etc/link", "old").dir("etc/there", 0o700).script(
         "post-install",
-        "#!/bin/sh\nmkdir -p /var/lib/more/deep /etc/there 2>/dev/null\nln -sf /var/lib/more /srv\n\
-        [ -e /etc/nowhere ] && mkdir -p /var/wrong || true\n[ -e etc/there ] && mkdir -p /var/right\n\
-        case \"$(readlink etc/link 2>/dev/null || true)\" in\n\told) ln -sf new /etc/linked;;\n\
-        \tother) ln -sf wrong /etc/linked;;\nesac\nexit 0\nrm -rf /\n",
+        "#!/bin/sh\nmkdir -p /var/lib/more/deep /etc/there 2>/dev/null\n\
+        [ -e etc/shadow- ] && chown root:root etc/shadow-\n\
+        case \"$(readlink etc/link 2>/dev/null || true)\" in\n\told) ln -sf new /etc/link;;\n\
+        \tother) ln -sf wrong /etc/link;;\nesac\nexit 0\nrm -rf /\n",
     );
     let world = world([links, listed, more]);
     ok(&world, &["more"]);
     assert_eq!(outcomes(&world), ["links post-install modelled", "more post-install modelled"]);
     let modelled = world.listing();
-    for path in ["usr/bin/awk -> /bin/busybox", "var/right", "etc/linked -> new", "srv -> /var/lib/more"] {
+    for path in ["usr/bin/awk -> /bin/busybox", "var/lib/more/deep", "etc/link -> new"] {
         assert!(modelled.iter().any(|line| line.ends_with(path)), "{path} is not in {modelled:?}");
     }
     world.forge.sh("mv rootfs.tar modelled.tar");

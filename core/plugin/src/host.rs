@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fs::File;
+use std::io::{self, PipeWriter, Read};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
@@ -294,6 +295,26 @@ impl Rootfs<'_> {
         Ok(answer.entries)
     }
 
+    /// Takes in the tar stream that `write` writes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`, and of the host, if it does not take the stream.
+    pub fn apply_from<T>(&self, write: impl FnOnce(PipeWriter) -> Result<T>) -> Result<T> {
+        let (reader, writer) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(move || self.apply(reader));
+            let written = write(writer);
+            let taken = taken.join().map_err(|_| Error::plugin("a thread that fills the root panicked"))?;
+            match (written, taken) {
+                // Who writes fails because nobody takes it in any more, not the other way round.
+                (Err(error), Err(refusal)) if error.kind == ErrorKind::Io => Err(refusal),
+                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+                (Ok(value), Ok(_)) => Ok(value),
+            }
+        })
+    }
+
     /// Writes all of it as a tar stream.
     pub fn export(&self, tar: impl AsFd) -> Result<u64> {
         self.export_without(tar, &[])
@@ -310,6 +331,17 @@ impl Rootfs<'_> {
         let params = RootfsPath { root: self.created.root, path: path.into() };
         let answer: Option<FileAnswer> = self.host.call(service::ROOTFS_READ, params)?;
         answer.map(|answer| self.host.take(answer.file)).transpose()
+    }
+
+    /// All of a file, of at most 256 MiB; nothing where there is none.
+    pub fn read_all(&self, path: &str) -> Result<Vec<u8>> {
+        const MAX: u64 = 256 << 20;
+        let mut content = Vec::new();
+        if let Some(file) = self.read(path)? {
+            let read = file.take(MAX).read_to_end(&mut content);
+            read.map_err(|e| Error::io(format!("cannot read {path} in the root"), e))?;
+        }
+        Ok(content)
     }
 
     /// Names in a directory, sorted; `None` where there is none.

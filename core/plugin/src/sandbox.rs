@@ -168,6 +168,9 @@ pub enum Cover {
     File(FileRef),
 }
 
+/// Lines of output that an error shows.
+const SHOWN: usize = 15;
+
 /// The answer to `run`. A program that fails is no error of the service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -198,5 +201,22 @@ impl RunOutcome {
     /// Whether it ended by itself, content.
     pub fn is_success(&self) -> bool {
         self.code == Some(0)
+    }
+
+    /// How it ended, as the end of a sentence that begins with its name: `failed with exit status 1`.
+    pub fn how(&self) -> String {
+        match self {
+            Self { timed_out: true, .. } => "took longer than it may".to_owned(),
+            Self { code: Some(code), .. } => format!("failed with exit status {code}"),
+            Self { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
+            _ => "failed".to_owned(),
+        }
+    }
+
+    /// The last lines that it printed, for the causes of an error.
+    pub fn last_lines(&self) -> Vec<String> {
+        let lines: Vec<&str> =
+            self.output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(SHOWN)..].iter().map(|&line| line.to_owned()).collect()
     }
 }

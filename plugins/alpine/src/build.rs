@@ -112,12 +112,17 @@ fn stream_all(task: &Task<'_>, stream: File) -> Result<Built> {
             if task.options.scripts == Scripts::Skip {
                 skipped.extend(control.scripts.contains_key(script).then(|| skip(package, script)));
             } else if let Some(steps) = configure::steps(&control, script, task.lock) {
+                let interpreter = configure::interpreter(&control, script);
+                if let Some(missing) = interpreter.filter(|path| !install.exists(path)) {
+                    return Err(configure::no_interpreter(&package.title(), script, missing));
+                }
                 modelled.script(install, (&package.name, script), &steps);
             }
+            Ok(())
         };
-        script(&mut install, INSTALL[0]);
+        script(&mut install, INSTALL[0])?;
         install.package(&mut apk, &chosen(package, task.lock)).map_err(cannot_install)?;
-        script(&mut install, INSTALL[1]);
+        script(&mut install, INSTALL[1])?;
         task.archives.done(index)?;
         task.host.progress(index as u64 + 1, task.lock.packages.len() as u64, "packages")?;
     }

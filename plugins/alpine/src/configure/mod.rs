@@ -17,11 +17,13 @@ mod run;
 mod script;
 mod triggers;
 
+use ctr_forge_plugin::{Error, ErrorKind};
+
 use crate::apk::Control;
 use crate::lock::Lock;
 
 pub(crate) use modelled::{HELD_BACK, Modelled};
-pub(crate) use run::{date_shadow, last_lines, put, read, run};
+pub(crate) use run::{date_shadow, put, run};
 pub(crate) use script::Step;
 
 /// The scripts that a new root runs, in their order around a package's files.
@@ -34,6 +36,19 @@ pub(crate) const TRIGGER: &str = "trigger";
 pub(crate) fn steps(control: &Control, script: &str, lock: &Lock) -> Option<Vec<Step>> {
     let text = std::str::from_utf8(control.scripts.get(script)?).ok()?;
     script::parse(text, &|package| lock.packages.iter().any(|there| there.name == package))
+}
+
+/// The program that a script which is known is for, by its path in the root.
+pub(crate) fn interpreter(control: &Control, script: &str) -> Option<&'static str> {
+    script::interpreter(std::str::from_utf8(control.scripts.get(script)?).ok()?)
+}
+
+/// As if it had been run: packages that are installed before have to bring it.
+pub(crate) fn no_interpreter(title: &str, script: &str, path: &str) -> Error {
+    let message = format!("the script {script} of {title} cannot be run");
+    let mut error = Error::new(ErrorKind::ToolFailed, message);
+    error.causes.push(format!("there is no /{path} when it is its turn"));
+    error.hint("Is its interpreter among the packages? --scripts skip leaves scripts undone.")
 }
 
 /// The first script of a package that is not known, of those that a new root runs.

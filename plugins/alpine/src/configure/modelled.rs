@@ -1,6 +1,6 @@
 //! Steps into the stream, without running anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use ctr_forge_plugin::{Error, ErrorKind, Result, Script, ScriptOutcome};
@@ -8,10 +8,10 @@ use ctr_forge_rootfs::{Kind, TOUCHED};
 
 use super::accounts::{Accounts, owner};
 use super::script::Step;
-use super::{TRIGGER, steps, triggers};
+use super::{TRIGGER, interpreter, no_interpreter, steps, triggers};
 use crate::build::cannot_install;
-use crate::install::Install;
 use crate::install::users::{GROUP, PASSWD};
+use crate::install::{Install, InstallError};
 use crate::lock::Lock;
 
 const SHADOW: &str = "etc/shadow";
@@ -33,8 +33,8 @@ pub(crate) struct Modelled {
     /// Seconds since 1970.
     epoch: i64,
     wants_links: bool,
-    /// Links that packages may yet replace, and directories.
-    links: Vec<(String, String)>,
+    /// Links of packages that lead elsewhere now.
+    changed: BTreeMap<String, String>,
     directories: BTreeSet<String>,
     /// What became of each script.
     pub(crate) scripts: Vec<Script>,
@@ -68,13 +68,14 @@ impl Modelled {
     fn step<W: Write>(&mut self, install: &mut Install<'_, W>, step: &Step) {
         match step {
             Step::BusyboxLinks => self.wants_links = true,
+            Step::By(command, step) if self.has(install, command) => self.step(install, step),
             Step::Directory(path) => _ = self.directories.insert(path.clone()),
-            Step::Link { target, path } => self.links.push((path.clone(), target.clone())),
+            Step::Link { target, path } => _ = self.changed.insert(path.clone(), target.clone()),
             Step::IfExists(path, step) if install.exists(path) => self.step(install, step),
             Step::IfLink { path, target, step } if install.is_link(path) == Some(target.as_bytes()) => {
                 self.step(install, step);
             }
-            Step::IfExists(..) | Step::IfLink { .. } => {}
+            Step::By(..) | Step::IfExists(..) | Step::IfLink { .. } => {}
             Step::Chown { user, group, path } => {
                 let mut content = |path| install.deferred(path).map(|(_, content)| content.clone());
                 let (passwd, groups) = (content(PASSWD), content(GROUP));
@@ -85,6 +86,13 @@ impl Modelled {
             }
             Step::AddGroup(_) | Step::AddUser(_) | Step::Join { .. } => self.account(install, step),
         }
+    }
+
+    /// Whether a program of busybox has its link by now: from busybox itself, or in a package.
+    fn has<W: Write>(&self, install: &Install<'_, W>, command: &str) -> bool {
+        let is_link =
+            |folder: &&str| install.is_link(&format!("{folder}/{command}")) == Some(BUSYBOX.as_bytes());
+        self.wants_links || ["usr/sbin", "usr/bin", "sbin", "bin"].iter().any(is_link)
     }
 
     /// Changes the files of accounts, where there are any.
@@ -133,6 +141,10 @@ impl Modelled {
                 continue;
             }
             let Some(steps) = steps(&record.control, TRIGGER, lock) else { continue };
+            let interpreter = interpreter(&record.control, TRIGGER);
+            if let Some(missing) = interpreter.filter(|path| !install.exists(path)) {
+                return Err(no_interpreter(&record.title(), TRIGGER, missing));
+            }
             if directories.iter().any(|path| path.starts_with("/lib/modules/")) {
                 let message =
                     format!("the trigger of {} indexes kernel modules, which has to be run", package.name);
@@ -148,27 +160,22 @@ impl Modelled {
         self.write(install).map_err(cannot_install)
     }
 
-    fn write<W: Write>(&mut self, install: &mut Install<'_, W>) -> Result<(), crate::install::InstallError> {
+    fn write<W: Write>(&mut self, install: &mut Install<'_, W>) -> Result<(), InstallError> {
+        let mut links = BTreeSet::new();
         if self.wants_links {
             let list = install.deferred(LIST).map(|(_, content)| content.clone()).unwrap_or_default();
             let list = String::from_utf8_lossy(&list).into_owned();
             let paths = list.lines().map(|line| line.trim_start_matches('/').to_owned());
-            self.links.extend(paths.filter(|path| !path.is_empty()).map(|path| (path, BUSYBOX.to_owned())));
-        }
-        for (path, _) in &self.links {
-            let above = std::iter::successors(path.rsplit_once('/'), |(above, _)| above.rsplit_once('/'));
-            self.directories.extend(above.map(|(above, _)| above.to_owned()));
+            links.extend(paths.filter(|path| !path.is_empty() && !install.exists(path)));
         }
         for path in std::mem::take(&mut self.directories) {
             if !install.exists(&path) {
                 install.put(&path, Kind::Directory, 0o755, b"")?;
             }
         }
-        let mut written = BTreeSet::new();
-        for (path, target) in std::mem::take(&mut self.links) {
-            if !install.exists(&path) && written.insert(path.clone()) {
-                install.put(&path, Kind::Symlink(target.into_bytes().into()), 0o777, b"")?;
-            }
+        let links = links.into_iter().map(|path| (path, BUSYBOX.to_owned()));
+        for (path, target) in std::mem::take(&mut self.changed).into_iter().chain(links) {
+            install.put(&path, Kind::Symlink(target.into_bytes().into()), 0o777, b"")?;
         }
         Ok(())
     }

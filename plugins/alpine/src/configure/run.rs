@@ -4,7 +4,7 @@
 //! at the end the triggers (apk-package(5)).
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 
 use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
 use ctr_forge_plugin::{Error, ErrorKind, Host, Result, Rootfs, Script, ScriptOutcome};
@@ -18,9 +18,6 @@ use crate::install::{DATABASE, Install, Record};
 /// Bytes written at a time.
 const BUFFER: usize = 256 << 10;
 
-/// Lines of output that an error shows.
-const SHOWN: usize = 15;
-
 /// What busybox' `adduser` and `addgroup` leave beside the files that they change.
 const BACKUPS: [&str; 3] = ["/etc/passwd-", "/etc/group-", "/etc/shadow-"];
 
@@ -33,7 +30,8 @@ type Sink = BufWriter<Box<dyn Write>>;
 
 /// Builds the root and writes it to `stream`.
 pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
-    let installed: u64 = task.lock.packages.iter().map(|package| package.installed_size).sum();
+    let installed: u64 =
+        task.lock.packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.installed_size));
     let rootfs = task.host.rootfs(task.arch, installed.checked_mul(2))?;
     let install = Install::new(nowhere(), task.settings, &[]);
     let mut build = Build { task, rootfs: &rootfs, install, scripts: Vec::new() };
@@ -144,7 +142,7 @@ impl Build<'_, '_> {
             return Err(failed(title, script, &outcome));
         }
         for path in [PASSWD, GROUP] {
-            let content = read(self.rootfs, path)?;
+            let content = self.rootfs.read_all(&format!("/{path}"))?;
             let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
             self.install.users.learn(&path, &content);
         }
@@ -175,32 +173,23 @@ fn place_of_scripts(rootfs: &Rootfs<'_>) -> Result<()> {
 
 /// That a script failed: how, and the end of what it printed.
 fn failed(title: &str, script: &str, outcome: &RunOutcome) -> Error {
-    let how = match outcome {
-        RunOutcome { timed_out: true, .. } => "took longer than it may".to_owned(),
-        RunOutcome { code: Some(127), .. } => "could not be started, or found no program (127)".to_owned(),
-        RunOutcome { code: Some(code), .. } => format!("failed with exit status {code}"),
-        RunOutcome { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
-        _ => "failed".to_owned(),
+    let how = match outcome.code {
+        Some(127) => "could not be started, or found no program (127)".to_owned(),
+        _ => outcome.how(),
     };
     let mut error = Error::new(ErrorKind::ToolFailed, format!("the script {script} of {title} {how}"));
-    error.causes.extend(last_lines(&outcome.output));
+    error.causes.extend(outcome.last_lines());
     match outcome.timed_out {
         true => error.hint("--script-timeout SECONDS gives scripts more time; 0 is without an end."),
         false => error.hint("-v shows all that scripts print; --scripts skip leaves them undone."),
     }
 }
 
-/// The end of what a program printed.
-pub(crate) fn last_lines(output: &str) -> Vec<String> {
-    let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN)..].iter().map(|&line| line.to_owned()).collect()
-}
-
 /// Removes what is no part of an image, and what says when it was built; returns what was there.
 fn clean(rootfs: &Rootfs<'_>, records: &[Record]) -> Result<Vec<String>> {
     let mut gone = Vec::new();
     for path in BACKUPS {
-        if rootfs.read(path)?.is_some() {
+        if rootfs.read(path)?.is_some() && !records.iter().any(|record| record.has(path)) {
             gone.push(path.to_owned());
         }
     }
@@ -217,7 +206,7 @@ fn clean(rootfs: &Rootfs<'_>, records: &[Record]) -> Result<Vec<String>> {
 /// busybox' `adduser` asks the clock. Its `sed` leaves the file's owner and mode as they are.
 pub(crate) fn date_shadow(host: &Host, rootfs: &Rootfs<'_>, epoch: i64) -> Result<()> {
     let day = epoch.div_euclid(24 * 60 * 60);
-    let text = String::from_utf8_lossy(&read(rootfs, SHADOW)?).into_owned();
+    let text = String::from_utf8_lossy(&rootfs.read_all(SHADOW)?).into_owned();
     let late = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, days) = (fields.next()?, fields.nth(1)?);
@@ -236,19 +225,6 @@ pub(crate) fn date_shadow(host: &Host, rootfs: &Rootfs<'_>, epoch: i64) -> Resul
         host.warn("etc/shadow has the date of this build, for there is no busybox to change it");
     }
     Ok(())
-}
-
-/// All of a file in the root; nothing where there is none.
-pub(crate) fn read(rootfs: &Rootfs<'_>, path: &str) -> Result<Vec<u8>> {
-    /// No file that this reads is as large.
-    const MAX: u64 = 256 << 20;
-    let path = format!("/{}", path.trim_start_matches('/'));
-    let mut content = Vec::new();
-    if let Some(file) = rootfs.read(path.as_str())? {
-        let read = file.take(MAX).read_to_end(&mut content);
-        read.map_err(|e| Error::io(format!("cannot read {path} in the root"), e))?;
-    }
-    Ok(content)
 }
 
 /// Puts files of the build's own into the root.
@@ -271,18 +247,9 @@ fn nowhere() -> Writer<Sink> {
 
 /// Writes a tar stream that the root takes in meanwhile.
 fn into_root<T>(rootfs: &Rootfs<'_>, write: impl FnOnce(Writer<Sink>) -> Result<T>) -> Result<T> {
-    let (reader, writer) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
-    std::thread::scope(|scope| {
-        let taken = scope.spawn(move || rootfs.apply(reader));
-        let sink: Box<dyn Write> = Box::new(writer);
-        let written = write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages());
-        let taken = taken.join().map_err(|_| Error::plugin("a thread that fills the root panicked"))?;
-        match (written, taken) {
-            // Who writes fails because nobody takes it in any more, not the other way round.
-            (Err(error), Err(refusal)) if error.kind == ErrorKind::Io => Err(refusal),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            (Ok(value), Ok(_)) => Ok(value),
-        }
+    rootfs.apply_from(|pipe| {
+        let sink: Box<dyn Write> = Box::new(pipe);
+        write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages())
     })
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum Step {
     Directory(String),
     /// `busybox --install -s`: a link for each program that busybox is, where there is nothing.
     BusyboxLinks,
+    /// By this program of busybox: only if it is there by then.
+    By(&'static str, Box<Step>),
     /// Only if there is something at this path.
     IfExists(String, Box<Step>),
     /// Only if the link at this path leads there.
@@ -73,31 +75,43 @@ const KNOWN: &[Known] = &[Known {
     unless: &["busybox-suid", "busybox-extras"],
 }];
 
+/// The program that a script is for, by its path in the root, if its scripts can be known.
+pub(super) fn interpreter(text: &str) -> Option<&'static str> {
+    match text.lines().next()?.trim() {
+        "#!/bin/sh" => Some("bin/sh"),
+        "#!/bin/busybox sh" => Some("bin/busybox"),
+        _ => None,
+    }
+}
+
 /// The steps of a script; `has` says whether a package is there.
 pub(super) fn parse(text: &str, has: &dyn Fn(&str) -> bool) -> Option<Vec<Step>> {
-    let mut lines = text.lines();
-    let interpreter = lines.next()?.trim();
-    if !["#!/bin/sh", "#!/bin/sh -e", "#!/bin/busybox sh"].contains(&interpreter) {
-        return None;
-    }
-    let mut lines: VecDeque<&str> =
-        lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    interpreter(text)?;
+    let lines = text.lines().skip(1).map(str::trim);
+    let mut lines: VecDeque<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let digest = digest(lines.iter().copied());
     if let Some(known) = KNOWN.iter().find(|known| known.digest == digest) {
         return (!known.unless.iter().any(|package| has(package))).then(|| known.steps.to_vec());
     }
     let mut steps = Vec::new();
+    // A script fails with its last command.
+    let mut may_fail = false;
     while let Some(line) = lines.pop_front() {
-        if ["exit 0", "exit"].contains(&line) {
+        if line == "exit 0" {
             return Some(steps);
         }
+        let ends_well = line.ends_with("|| true") || line.ends_with("|| :") || line == LINKS;
+        may_fail = !ends_well && !line.starts_with("mkdir -p ") && !line.starts_with("/bin/busybox ");
         match line.strip_prefix("case ") {
             Some(head) => steps.extend(case(head, &mut lines)?),
             None => steps.extend(line_steps(line)?),
         }
     }
-    Some(steps)
+    (!may_fail).then_some(steps)
 }
+
+/// What gives the programs of busybox their links, and ends the script if it cannot.
+const LINKS: &str = "/bin/busybox --install -s || exit 1";
 
 /// Of lines, each with its end.
 fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
@@ -116,10 +130,19 @@ fn case(head: &str, lines: &mut VecDeque<&str>) -> Option<Vec<Step>> {
             return Some(steps);
         }
         let (target, rest) = line.split_once(')')?;
-        let command = rest.trim().strip_suffix(";;")?.trim();
-        let [step]: [Step; 1] = line_steps(command)?.try_into().ok()?;
-        let target = word(target)?.to_owned();
-        steps.push(Step::IfLink { path: path.clone(), target, step: Box::new(step) });
+        let command = without_tail(rest.trim().strip_suffix(";;")?)?;
+        let words: Vec<&str> = command.split_ascii_whitespace().collect();
+        // Of a link that is there, another.
+        let ["ln", "-sf", to, at] = words[..] else { return None };
+        if plain(at)? != path {
+            return None;
+        }
+        let step = Step::By("ln", Box::new(Step::Link { target: word(to)?.to_owned(), path: path.clone() }));
+        steps.push(Step::IfLink {
+            path: path.clone(),
+            target: word(target)?.to_owned(),
+            step: Box::new(step),
+        });
     }
 }
 
@@ -128,19 +151,31 @@ fn case(head: &str, lines: &mut VecDeque<&str>) -> Option<Vec<Step>> {
 fn line_steps(line: &str) -> Option<Vec<Step>> {
     if let Some(rest) = line.strip_prefix("[ -e ") {
         let (path, command) = rest.split_once(" ] && ")?;
-        let path = plain(path)?;
+        let path = plain(path).filter(|path| super::HELD_BACK.contains(&path.as_str()))?;
         let steps = line_steps(command)?.into_iter();
         return Some(steps.map(|step| Step::IfExists(path.clone(), Box::new(step))).collect());
     }
+    if line == LINKS {
+        return Some(vec![Step::BusyboxLinks]);
+    }
     let words: Vec<&str> = without_tail(line)?.split_ascii_whitespace().collect();
     let words: Vec<&str> = words.iter().map(|&text| word(text)).collect::<Option<_>>()?;
-    let (&command, arguments) = words.split_first()?;
-    let command = match command.strip_prefix("/bin/busybox") {
-        Some("") if arguments == ["--install", "-s"] => return Some(vec![Step::BusyboxLinks]),
-        Some("") if arguments.first() == Some(&"mkdir") => return directories(&arguments[1..]),
-        Some(_) => return None,
-        None => command,
-    };
+    match words.split_first()? {
+        (&"/bin/busybox", ["--install", "-s"]) => Some(vec![Step::BusyboxLinks]),
+        (&"/bin/busybox", ["mkdir", arguments @ ..]) => directories(arguments),
+        (command, arguments) => {
+            let name = COMMANDS.into_iter().find(|name| name == command)?;
+            let steps = command_steps(name, arguments)?.into_iter();
+            Some(steps.map(|step| Step::By(name, Box::new(step))).collect())
+        }
+    }
+}
+
+/// The programs that are known.
+const COMMANDS: [&str; 6] = ["true", ":", "mkdir", "addgroup", "adduser", "chown"];
+
+/// The steps of a program of busybox.
+fn command_steps(command: &str, arguments: &[&str]) -> Option<Vec<Step>> {
     match command {
         "true" | ":" => Some(Vec::new()),
         "mkdir" => directories(arguments),
@@ -151,10 +186,6 @@ fn line_steps(line: &str) -> Option<Vec<Step>> {
             let (user, group) = owner.split_once(':')?;
             let path = plain(path).filter(|path| super::HELD_BACK.contains(&path.as_str()))?;
             Some(vec![Step::Chown { user: user.to_owned(), group: group.to_owned(), path }])
-        }
-        "ln" => {
-            let ["-sf", target, path] = arguments else { return None };
-            Some(vec![Step::Link { target: (*target).to_owned(), path: plain(path)? }])
         }
         _ => None,
     }
@@ -182,18 +213,7 @@ fn directories(arguments: &[&str]) -> Option<Vec<Step>> {
 fn without_tail(line: &str) -> Option<&str> {
     let mut line = line.trim();
     loop {
-        let tails = [
-            "|| true",
-            "|| :",
-            "|| exit 1",
-            "|| exit 0",
-            "2>/dev/null",
-            "1>/dev/null",
-            ">/dev/null",
-            "&>/dev/null",
-            "2>&1",
-            ";",
-        ];
+        let tails = ["|| true", "|| :", "2>/dev/null", "1>/dev/null", ">/dev/null", "2>&1", ";"];
         match tails.iter().find_map(|tail| line.strip_suffix(tail)) {
             Some(rest) if rest.ends_with(|c: char| c.is_whitespace()) || rest.len() + 1 == line.len() => {
                 line = rest.trim_end();
@@ -238,8 +258,7 @@ mod tests {
         let steps = parse(script).unwrap();
         assert_eq!(steps.len(), 5);
         assert!(matches!(&steps[4], Step::IfExists(path, _) if path == "etc/shadow-"));
-        let case =
-            "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\n";
+        let case = "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\nexit 0\n";
         assert!(matches!(&parse(case).unwrap()[..], [Step::IfLink { .. }]));
         assert_eq!(
             parse("#!/bin/busybox sh\n/bin/busybox --install -s || exit 1\n").unwrap(),

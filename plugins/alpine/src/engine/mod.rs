@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::build::repository_lines;
 use crate::choose::{self, apk_arch};
-use crate::configure::{date_shadow, last_lines, put, read};
+use crate::configure::{date_shadow, put};
 use crate::index;
 use crate::lock::{Lock, LockedRepository};
 use crate::options::{Options, Scripts};
@@ -135,9 +135,8 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
         ..RunParams::default()
     })?;
     if !outcome.is_success() {
-        let message = if outcome.timed_out { "apk took longer than it may" } else { "apk failed" };
-        let mut error = Error::new(ErrorKind::ToolFailed, message);
-        error.causes.extend(last_lines(&outcome.output));
+        let mut error = Error::new(ErrorKind::ToolFailed, format!("apk {}", outcome.how()));
+        error.causes.extend(outcome.last_lines());
         return Err(error.hint("-v shows all that it prints."));
     }
     host.phase("Finishing the root filesystem");
@@ -199,7 +198,7 @@ fn env(epoch: i64) -> BTreeMap<String, String> {
 
 /// What apk says is installed.
 fn packages(rootfs: &Rootfs<'_>, lock: &Lock) -> Result<Vec<Reported>> {
-    let installed = read(rootfs, "lib/apk/db/installed")?;
+    let installed = rootfs.read_all("/lib/apk/db/installed")?;
     let installed = String::from_utf8_lossy(&installed);
     // Lines of files are none of a stanza of an index.
     let is_package = |line: &&str| !["F:", "M:", "R:", "Z:"].iter().any(|start| line.starts_with(start));

@@ -1,5 +1,6 @@
 //! What is kept of a package for the database: its directories, its files, what they are.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use ctr_forge_rootfs::{Entry, RootPath, Xattrs};
@@ -14,7 +15,9 @@ use crate::package::identity_of;
 pub struct Record {
     pub(crate) chosen: Chosen,
     pub(crate) control: Control,
-    pub(super) directories: Vec<Directory>,
+    directories: Vec<Directory>,
+    /// Where each directory is among those.
+    places: HashMap<RootPath, usize>,
 }
 
 /// A directory that a package has, or has files in.
@@ -79,7 +82,7 @@ fn xattr_sum(xattrs: &Xattrs) -> Option<[u8; 20]> {
 
 impl Record {
     pub(super) fn new(chosen: Chosen, control: Control) -> Self {
-        Self { chosen, control, directories: Vec::new() }
+        Self { chosen, control, directories: Vec::new(), places: HashMap::new() }
     }
 
     /// What messages call it.
@@ -89,8 +92,7 @@ impl Record {
 
     /// The directory at `path`, made if the package does not have it yet.
     pub(super) fn directory(&mut self, path: &RootPath) -> &mut Directory {
-        let known = self.directories.iter().rposition(|directory| directory.path == *path);
-        let index = known.unwrap_or_else(|| {
+        let index = *self.places.entry(path.clone()).or_insert_with(|| {
             let (path, access) = (path.clone(), Access::DIRECTORY);
             self.directories.push(Directory { path, access, files: Vec::new() });
             self.directories.len() - 1
@@ -101,7 +103,7 @@ impl Record {
     /// The checksum of a file that the package has.
     pub(super) fn sum(&self, path: &RootPath) -> Option<Option<[u8; 20]>> {
         let parent = path.parent()?;
-        let directory = self.directories.iter().rfind(|directory| directory.path == parent)?;
+        let directory = &self.directories[*self.places.get(&parent)?];
         let file = directory.files.iter().rfind(|file| *file.name == *path.file_name())?;
         Some(file.sum)
     }
@@ -109,8 +111,8 @@ impl Record {
     /// Another package has this file now.
     pub(super) fn lose(&mut self, path: &RootPath) {
         let Some(parent) = path.parent() else { return };
-        if let Some(directory) = self.directories.iter_mut().find(|directory| directory.path == parent) {
-            directory.files.retain(|file| *file.name != *path.file_name());
+        if let Some(&place) = self.places.get(&parent) {
+            self.directories[place].files.retain(|file| *file.name != *path.file_name());
         }
     }
 

@@ -124,9 +124,17 @@ impl Prose<'_, '_> {
 /// "a-1.0 cannot stand b-2.0", and why.
 fn conflict(universe: &Universe<'_>, depender: Option<PackageId>, other: PackageId) -> String {
     let against = universe.title(other);
-    let Some(id) = depender else { return format!("{against} is ruled out by what is asked for") };
-    let title = universe.title(id);
     let has = |name: NameId| universe[other].names.iter().find(|(known, _)| *known == name);
+    let Some(id) = depender else {
+        let rules_out = |(name, want): &&(NameId, Dependency<'_>)| {
+            has(*name).is_some_and(|&(_, version)| {
+                !universe.accepts(None, want, super::universe::Provider { package: other, version })
+            })
+        };
+        let want = universe.wants.iter().find(rules_out).map_or(String::new(), |(_, want)| want.to_string());
+        return format!("{against} is ruled out: {want} is asked for");
+    };
+    let title = universe.title(id);
     for (name, need) in &universe[id].depends {
         let Some(&(_, version)) = has(*name) else { continue };
         let one = super::universe::Provider { package: other, version };

@@ -140,6 +140,8 @@ fn contradictions_are_told() {
         old 1";
     let told = solved(lines, "nginx old");
     assert!(told.contains("libssl-3 cannot be beside old-1: it has !old"), "{told}");
+    let told = solved(lines, "nginx !libssl");
+    assert!(told.contains("libssl-3 is ruled out: !libssl is asked for"), "{told}");
     assert_eq!(solved(lines, "ngink"), "error: there is no package \"ngink\"; there is nginx");
     assert_eq!(solved(lines, "nginx>2"), "error: nginx>2 is asked for, but there is only nginx-1.2");
     assert_eq!(solved("a 1; D b", "a"), "error: a is asked for\n  a-1 needs b, but there is no b");

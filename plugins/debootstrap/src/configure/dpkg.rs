@@ -11,8 +11,8 @@ use std::io::{self, BufRead, BufReader, PipeReader};
 use ctr_forge_plugin::sandbox::{Change, RunOutcome};
 use ctr_forge_plugin::{Error, ErrorKind, FileRef, Result, Rootfs, Script, ScriptOutcome};
 
-use super::script::{command, failed, is_reported, last_lines};
-use super::{Task, now, read};
+use super::script::{command, failed, is_reported};
+use super::{Task, now};
 
 /// The number of the descriptor on which dpkg tells its status.
 const STATUS: i32 = 3;
@@ -111,7 +111,7 @@ fn cannot_configure(outcome: &RunOutcome, status: &Status) -> Error {
             let mut error =
                 Error::new(ErrorKind::ToolFailed, format!("{} cannot be configured", plain(package)));
             error.causes.push(why.clone());
-            error.causes.extend(last_lines(&outcome.output));
+            error.causes.extend(outcome.last_lines());
             error.hint("-v shows all that scripts print.")
         }
         (None, Some(package)) => failed(plain(package), "postinst", outcome),
@@ -125,7 +125,7 @@ fn cannot_configure(outcome: &RunOutcome, status: &Status) -> Error {
 
 /// An error unless every package is installed.
 fn check(rootfs: &Rootfs<'_>) -> Result<()> {
-    let status = read(rootfs, "/var/lib/dpkg/status")?;
+    let status = rootfs.read_all("/var/lib/dpkg/status")?;
     let text = String::from_utf8_lossy(&status);
     let mut package = "";
     let mut wrong = BTreeSet::new();

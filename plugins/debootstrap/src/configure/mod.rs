@@ -37,8 +37,6 @@ use crate::lock::Lock;
 use crate::options::Options;
 use crate::places;
 
-pub(crate) use script::last_lines;
-
 /// Bytes written at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -147,8 +145,8 @@ impl Build<'_, '_> {
 
     /// Unpacks packages into the root, with the database of them.
     fn unpack(&mut self, archives: &mut dyn Iterator<Item = Result<Archive>>) -> Result<()> {
-        let status = read(self.rootfs, "/var/lib/dpkg/status")?;
-        self.install.divert(&read(self.rootfs, "/var/lib/dpkg/diversions")?);
+        let status = self.rootfs.read_all("/var/lib/dpkg/status")?;
+        self.install.divert(&self.rootfs.read_all("/var/lib/dpkg/diversions")?);
         let (task, install) = (self.task, &mut self.install);
         into_root(self.rootfs, |sink| {
             install.redirect(sink);
@@ -197,18 +195,9 @@ fn nowhere() -> Writer<Sink> {
 
 /// Writes a tar stream that the root takes in meanwhile.
 fn into_root<T>(rootfs: &Rootfs<'_>, write: impl FnOnce(Writer<Sink>) -> Result<T>) -> Result<T> {
-    let (reader, writer) = io::pipe().map_err(|e| Error::io("cannot make a pipe", e))?;
-    std::thread::scope(|scope| {
-        let taken = scope.spawn(move || rootfs.apply(reader));
-        let sink: Box<dyn Write> = Box::new(writer);
-        let written = write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages());
-        let taken = taken.join().map_err(|_| Error::plugin("a thread that fills the root panicked"))?;
-        match (written, taken) {
-            // Who writes fails because nobody takes it in any more, not the other way round.
-            (Err(error), Err(refusal)) if error.kind == ctr_forge_plugin::ErrorKind::Io => Err(refusal),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            (Ok(value), Ok(_)) => Ok(value),
-        }
+    rootfs.apply_from(|pipe| {
+        let sink: Box<dyn Write> = Box::new(pipe);
+        write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages())
     })
 }
 
@@ -232,18 +221,6 @@ fn put<'c>(rootfs: &Rootfs<'_>, files: impl Iterator<Item = (String, u16, &'c [u
         }
         finish(writer)
     })
-}
-
-/// All of a file in the root; nothing where there is none.
-pub(crate) fn read(rootfs: &Rootfs<'_>, path: &str) -> Result<Vec<u8>> {
-    /// No file that this reads is as large: dpkg's database of 60 000 packages.
-    const MAX: u64 = 256 << 20;
-    let mut content = Vec::new();
-    if let Some(file) = rootfs.read(path)? {
-        let read = io::Read::read_to_end(&mut io::Read::take(file, MAX), &mut content);
-        read.map_err(|e| Error::io(format!("cannot read {path} in the root"), e))?;
-    }
-    Ok(content)
 }
 
 fn cannot_install(error: InstallError) -> Error {

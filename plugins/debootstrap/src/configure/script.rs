@@ -12,9 +12,6 @@ use crate::deb::Control;
 /// the package's name and templates.
 const TEMPORARY: &str = "/var/lib/dpkg/tmp.ci";
 
-/// Lines of output that an error shows.
-const SHOWN: usize = 15;
-
 /// A daemon is started on a machine, not in an image: invoke-rc.d(8) asks this, 101 says no.
 const POLICY: (&str, &str) = ("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
 
@@ -111,22 +108,11 @@ pub(super) fn is_reported(path: &str) -> bool {
 
 /// That a script failed: how, and the end of what it printed.
 pub(super) fn failed(package: &str, script: &str, outcome: &RunOutcome) -> Error {
-    let how = match outcome {
-        RunOutcome { timed_out: true, .. } => "took longer than it may".to_owned(),
-        RunOutcome { code: Some(code), .. } => format!("failed with exit status {code}"),
-        RunOutcome { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
-        _ => "failed".to_owned(),
-    };
-    let mut error = Error::new(ErrorKind::ToolFailed, format!("the script {script} of {package} {how}"));
-    error.causes.extend(last_lines(&outcome.output));
+    let mut error =
+        Error::new(ErrorKind::ToolFailed, format!("the script {script} of {package} {}", outcome.how()));
+    error.causes.extend(outcome.last_lines());
     match outcome.timed_out {
         true => error.hint("--script-timeout SECONDS gives scripts more time; 0 is without an end."),
         false => error.hint("-v shows all that scripts print."),
     }
-}
-
-/// The end of what a program printed.
-pub(crate) fn last_lines(output: &str) -> Vec<String> {
-    let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN)..].iter().map(|&line| line.to_owned()).collect()
 }

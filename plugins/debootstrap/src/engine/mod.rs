@@ -24,7 +24,7 @@ use ctr_forge_plugin::{
 use serde::Deserialize;
 
 use crate::choose::{self, distribution, locked_index};
-use crate::configure::{clean, last_lines, read, sources};
+use crate::configure::{clean, sources};
 use crate::control::Stanzas;
 use crate::index::{self, Place};
 use crate::install::MergedUsr;
@@ -212,7 +212,7 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
             false => format!("{} failed", tool.name()),
         };
         let mut error = Error::new(ErrorKind::ToolFailed, message);
-        error.causes.extend(last_lines(&outcome.output));
+        error.causes.extend(outcome.last_lines());
         return Err(error.hint("-v shows all that it prints."));
     }
     host.phase("Finishing the root filesystem");
@@ -275,7 +275,7 @@ fn proxies(places: &[Place]) -> BTreeMap<String, String> {
 
 /// What dpkg says is installed.
 fn packages(rootfs: &Rootfs<'_>, lock: &Lock) -> Result<Vec<Reported>> {
-    let status = read(rootfs, "/var/lib/dpkg/status")?;
+    let status = rootfs.read_all("/var/lib/dpkg/status")?;
     let bad = |e: &dyn std::error::Error| {
         Error::new(ErrorKind::ToolFailed, "what dpkg says of the packages cannot be read").because(e)
     };
