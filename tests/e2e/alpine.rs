@@ -186,7 +186,7 @@ fn the_database() {
     let [program, x, note] = [identity(b"program"), identity(b"x"), sum_of_xattr("user.note", "seen")];
     // The sum of the link is that of so many in each Alpine.
     let expected = format!(
-        "C:{id}\nP:small\nV:1.2-r3\nA:x86_64\nS:{size}\nI:20\nT:small, which is made for a test\n\
+        "C:{id}\nP:small\nV:1.2-r3\nA:x86_64\nS:{size}\nI:4116\nT:small, which is made for a test\n\
         U:https://example.org/\nL:MIT\no:small\nt:1700000000\nc:0123abcd\nk:7\nD:needed !unwanted\n\
         p:cmd:small=1.2-r3\nr:big<2\nF:etc\nR:small.conf\nZ:{conf}\nF:root\nM:0:0:700\nF:usr\nF:usr/bin\n\
         R:small\na:0:0:755\nZ:{program}\nR:smaller\na:0:0:755\nZ:{program}\nR:tiny\na:0:0:777\n\
@@ -372,12 +372,20 @@ fn left_out_paths() {
     let app = Apk::new("app", "1-r0")
         .file("usr/bin/app", "app", 0o755)
         .file("usr/share/man/man1/app.1", "man", 0o644)
-        .file("usr/share/doc/app/README", "read", 0o644);
+        .file("usr/share/doc/app/README", "read", 0o644)
+        .hardlink("usr/share/doc/app/SECOND", "usr/share/doc/app/README")
+        .file("usr/lib/app/keep", "keep", 0o644)
+        .file("usr/lib/app/other", "other", 0o644);
     let world = World::of([app]);
-    world.ok(&["app", "--exclude-path", "usr/share/man", "--exclude-path", "usr/share/doc/app/README"]);
+    let patterns = ["usr/share/man", "usr/share/doc/app/README", "usr/lib/app/**", "!usr/lib/app/keep"];
+    let words = patterns.iter().flat_map(|pattern| ["--exclude-path", pattern]);
+    world.ok(&["app"].into_iter().chain(words).collect::<Vec<_>>());
     let (stanza, listing) = (world.stanza("app"), world.listing());
-    assert!(stanza.contains("F:usr/share\nF:usr/share/doc\nF:usr/share/doc/app\n\n"), "{stanza}");
-    for gone in ["man1", "README"] {
+    assert!(stanza.contains("F:usr/share\nF:usr/share/doc\nF:usr/share/doc/app\nR:SECOND\n"), "{stanza}");
+    // A second name keeps the content, and what is brought back is in the database too.
+    assert_eq!(world.text("usr/share/doc/app/SECOND"), "read");
+    assert!(stanza.contains("F:usr/lib/app\nR:keep\n"), "{stanza}");
+    for gone in ["man1", "README", "other"] {
         assert!(
             !stanza.contains(gone) && !listing.iter().any(|line| line.contains(gone)),
             "{stanza}{listing:?}"

@@ -154,18 +154,24 @@ fn modelled_is_run() {
     );
     let paths = World::of([]).forge.sh("busybox --list-full | sed 's,^,/,'").stdout();
     let listed = package("listed").file("etc/busybox-paths.d/busybox", paths, 0o644);
-    let more = package("more").depends("links").symlink("etc/link", "old").dir("etc/there", 0o700).script(
-        "post-install",
+    let renamed = "etc/profile.d/color_prompt.sh";
+    let script = format!(
         "#!/bin/sh\nmkdir -p /var/lib/more/deep /etc/there 2>/dev/null\n\
-        [ -e etc/shadow- ] && chown root:root etc/shadow-\n\
-        case \"$(readlink etc/link 2>/dev/null || true)\" in\n\told) ln -sf new /etc/link;;\n\
-        \tother) ln -sf wrong /etc/link;;\nesac\nexit 0\nrm -rf /\n",
+         [ -e etc/shadow- ] && chown root:root etc/shadow-\n\
+         case \"$(readlink {renamed} 2>/dev/null || true)\" in\n\
+         \tcolor_prompt) ln -sf color_prompt.sh.disabled {renamed};;\nesac\nexit 0\nrm -rf /\n"
     );
+    let more = package("more").depends("links").symlink(renamed, "color_prompt").dir("etc/there", 0o700);
+    let more = more.script("post-install", &script);
     let world = world([links, listed, more]);
     ok(&world, &["more"]);
     assert_eq!(outcomes(&world), ["links post-install modelled", "more post-install modelled"]);
     let modelled = world.listing();
-    for path in ["usr/bin/awk -> /bin/busybox", "var/lib/more/deep", "etc/link -> new"] {
+    for path in [
+        "usr/bin/awk -> /bin/busybox",
+        "var/lib/more/deep",
+        "etc/profile.d/color_prompt.sh -> color_prompt.sh.disabled",
+    ] {
         assert!(modelled.iter().any(|line| line.ends_with(path)), "{path} is not in {modelled:?}");
     }
     world.forge.sh("mv rootfs.tar modelled.tar");

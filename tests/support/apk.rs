@@ -380,7 +380,7 @@ impl Apk {
     }
 
     fn installed_size(&self) -> String {
-        Some(self.get("size")).filter(|size| !size.is_empty()).unwrap_or(self.size.to_string())
+        Some(self.get("size")).filter(|size| !size.is_empty()).unwrap_or((4096 + self.size).to_string())
     }
 }
 

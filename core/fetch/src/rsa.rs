@@ -38,8 +38,8 @@ pub struct Key {
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// No PEM of an RSA key.
-    #[error("is no RSA public key in PEM")]
+    /// No PEM of an RSA key, or of one that is larger than this reads.
+    #[error("is no RSA public key of at most 4096 bits in PEM")]
     NotAKey,
     /// So short that its secret half can be computed.
     #[error("is an RSA key of {0} bits, and such a short one can be forged")]

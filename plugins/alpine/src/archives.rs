@@ -68,9 +68,15 @@ impl<'a> Archives<'a> {
         };
         // Each handle of its own place in the file would need /proc, so they take turns.
         let file = self.files[index].file.try_clone().map_err(|e| cannot(&e.into()))?;
-        let apk = Apk::open(file).map_err(|e| cannot(&e))?;
+        let mut apk = Apk::open(file).map_err(|e| cannot(&e))?;
         match apk.must_be(&package.identity) {
-            Ok(()) => Ok(apk),
+            Ok(()) => {
+                // apk does not look at the scripts of a package of nothing.
+                if apk.control.package().is_ok_and(|package| package.installed_size == 0) {
+                    apk.control.scripts.clear();
+                }
+                Ok(apk)
+            }
             Err(error) => Err(cannot(&error)
                 .hint("The repository may have changed since the packages were chosen: try again.")),
         }

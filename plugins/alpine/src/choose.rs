@@ -129,12 +129,16 @@ fn local(value: &PathValue, options: &Options, places: &Places, host: &Host) -> 
         .map_err(|e| Error::new(e.kind(), format!("{} cannot be used", value.path)).because(&e))?;
     let keys = (places.file_keys.0.as_slice(), places.file_keys.1.as_slice());
     let signers = match (options.allow_untrusted, apk.signatures.is_empty()) {
-        (true, _) => Vec::new(),
         (false, true) => {
             return Err(Error::new(ErrorKind::Verification, format!("nobody has signed {}", value.path))
                 .hint("If you mean it: --allow-untrusted."));
         }
-        (false, false) => {
+        // A key that is given has to fit.
+        (true, _) if apk.signatures.is_empty() || options.key.is_empty() => {
+            host.warn(format!("{} is used without a signature, as --allow-untrusted says", value.path));
+            Vec::new()
+        }
+        _ => {
             let signed = apk.signed(&mut file).map_err(|e| Error::io(format!("cannot read {name}"), e))?;
             index::verify(host, &name, &signed, &apk.signatures, keys)
                 .map_err(|error| error.hint("If you mean it without a signature: --allow-untrusted."))?

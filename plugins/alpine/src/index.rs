@@ -23,6 +23,9 @@ const MAX_INDEX: u64 = 64 << 20;
 /// Largest index, in bytes: fifty times that of Alpine's community.
 const MAX_TEXT: u64 = 512 << 20;
 
+/// Most signatures that are tried: each takes a look at all of the data.
+const MAX_SIGNATURES: usize = 16;
+
 /// An index that was accepted.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -85,10 +88,15 @@ fn accept(host: &Host, place: &Place, arch: &str, file: &mut &File, untrusted: b
             let (tar, _) = read_member(&mut tap, Sums::None, "index", MAX_TEXT).map_err(|e| bad(&e))?;
             (tar, signed, signers)
         }
-        None if untrusted => (first, &bytes[..], Vec::new()),
+        None if untrusted && place.keys.is_empty() => (first, &bytes[..], Vec::new()),
         None => {
-            return Err(Error::new(ErrorKind::Verification, "its index is not signed")
-                .hint("If you mean it: --allow-untrusted."));
+            let error = Error::new(ErrorKind::Verification, "its index is not signed");
+            return Err(match untrusted {
+                true => {
+                    error.hint("A key is known for it, so it has to be signed, --allow-untrusted or not.")
+                }
+                false => error.hint("If you mean it: --allow-untrusted, and no --key."),
+            });
         }
     };
     if !tap.is_at_end().unwrap_or(false) {
@@ -127,7 +135,7 @@ pub(crate) fn verify(
     // A signature names its key, so those whose key is known come first.
     let mut order: Vec<&Signature> = signatures.iter().collect();
     order.sort_by_key(|signature| !keys.iter().any(|(key, _)| *key == signature.key));
-    for signature in order {
+    for signature in order.into_iter().take(MAX_SIGNATURES) {
         let Some(kind) = signature.kind else { continue };
         let keys: Vec<(String, File)> =
             keys.iter().map(|(name, pem)| Ok((name.clone(), file(pem)?))).collect::<Result<_>>()?;

@@ -76,6 +76,10 @@ impl Lock {
             .map_err(|e| bad("the lock has no part for alpine that can be read".into()).because(&e))?;
         for repository in &lock.repositories {
             let url = &repository.url;
+            let is_word = |word: &str| !word.contains(|c: char| c.is_whitespace() || c.is_control());
+            if !is_word(url) || !repository.tag.as_deref().is_none_or(is_word) {
+                return Err(bad(format!("the lock has a repository {url:?} that is none")));
+            }
             if !["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
                 return Err(bad(format!("the lock has a repository at \"{url}\", which is no URL")));
             }

@@ -199,31 +199,36 @@ impl<'a> Package<'a> {
     /// apk-tools 2.14). `tag` is that of the repository it comes from.
     pub fn stanza(&self, identity: &str, size: u64, tag: Option<&str>) -> String {
         let mut text = format!("C:{identity}\nP:{}\nV:{}\n", self.name, self.version);
-        let mut line = |letter: char, value: &str| {
-            if !value.is_empty() {
+        let mut line = |letter: char, value: &str, is_always: bool| {
+            if is_always || !value.is_empty() {
                 text.push_str(&format!("{letter}:{value}\n"));
             }
         };
         let positive = |number: i64| if number > 0 { number.to_string() } else { String::new() };
-        line('A', self.arch);
-        line('S', &size.to_string());
-        line('I', &self.installed_size.to_string());
-        // These are there even when they are empty.
+        line('A', self.arch, false);
+        line('S', &size.to_string(), true);
+        line('I', &self.installed_size.to_string(), true);
         for (letter, value) in [('T', self.description), ('U', self.url), ('L', self.license)] {
-            line(letter, if value.is_empty() { " " } else { value });
+            line(letter, value, true);
         }
-        line('o', self.origin);
-        line('m', self.maintainer);
-        line('t', &positive(self.build_time));
-        line('c', self.commit);
-        line('k', &positive(self.provider_priority.into()));
-        line('D', &list(&self.depends));
-        line('p', &list(&self.provides));
-        line('i', &list(&self.install_if));
-        line('r', &list(&self.replaces));
-        line('q', &positive(self.replaces_priority.into()));
-        line('s', tag.unwrap_or_default());
-        text.replace("T: \n", "T:\n").replace("U: \n", "U:\n").replace("L: \n", "L:\n")
+        let lists = [&self.depends, &self.provides, &self.install_if, &self.replaces].map(|all| list(all));
+        let [depends, provides, install_if, replaces] = &lists;
+        for (letter, value) in [
+            ('o', self.origin),
+            ('m', self.maintainer),
+            ('t', &positive(self.build_time)),
+            ('c', self.commit),
+            ('k', &positive(self.provider_priority.into())),
+            ('D', depends),
+            ('p', provides),
+            ('i', install_if),
+            ('r', replaces),
+            ('q', &positive(self.replaces_priority.into())),
+            ('s', tag.unwrap_or_default()),
+        ] {
+            line(letter, value, false);
+        }
+        text
     }
 }
 

@@ -36,10 +36,9 @@ pub(crate) fn places(options: &Options, arch: &str, host: &Host) -> Result<Place
     let named = named(options, host)?;
     let release = release(options)?;
     let shipped = shipped(arch);
-    let own_keys = match (given.is_empty(), named.is_empty()) {
-        (false, true) => (given.clone(), Vec::new()),
-        _ => shipped.clone(),
-    };
+    // Keys that are given are for repositories of others, if there are any.
+    let has_others = named.iter().any(|repository| !repository.is_alpines());
+    let own_keys = if given.is_empty() || has_others { shipped.clone() } else { (given.clone(), Vec::new()) };
     let mut all = Vec::new();
     if let Some(release) = &release {
         let components: Vec<&str> = match options.components.is_empty() {
@@ -58,11 +57,14 @@ pub(crate) fn places(options: &Options, arch: &str, host: &Host) -> Result<Place
         }
     }
     for repository in named {
-        let (keys, fingerprints) = match given.is_empty() && repository.is_alpines() {
-            true => shipped.clone(),
+        let (keys, fingerprints) = match repository.is_alpines() {
+            true => own_keys.clone(),
             false => (given.clone(), Vec::new()),
         };
         all.push(Place { repository, keys, fingerprints, transport: None });
+    }
+    if all.is_empty() {
+        return Err(Error::usage("no repository was named").option("repo-file"));
     }
     if all.len() > repository::MAX {
         let message =

@@ -104,7 +104,6 @@ fn verify_rsa(
         }
     })?;
     let digest = Digest::of(data).to_string();
-    ledger.listed(&digest, data);
     ledger.signed(&digest, signer.fingerprint());
     let signer = Signer {
         fingerprint: signer.fingerprint().to_owned(),

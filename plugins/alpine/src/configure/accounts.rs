@@ -3,6 +3,8 @@
 //! As busybox has them (`loginutils/adduser.c`, `loginutils/addgroup.c` of 1.36), in the forms
 //! that packages use: system users without a home of their own making.
 
+use super::script::is_name;
+
 /// The first and the last number that a system user or group is given.
 const SYSTEM: std::ops::RangeInclusive<u32> = 100..=999;
 
@@ -24,6 +26,11 @@ pub(crate) struct AddUser {
     shell: String,
 }
 
+/// A number that every busybox takes.
+fn parse_number(digits: &str) -> Option<u32> {
+    digits.parse().ok().filter(|&number| number < 60_000)
+}
+
 /// The content of the files.
 #[derive(Debug)]
 pub(super) struct Accounts<'a> {
@@ -41,8 +48,8 @@ impl AddGroup {
         while let Some(&argument) = arguments.next() {
             match argument {
                 "-S" => is_system = true,
-                "-g" => number = Some(arguments.next()?.parse().ok()?),
-                word if !word.starts_with('-') && name.is_none() => name = Some(word.to_owned()),
+                "-g" => number = Some(parse_number(arguments.next()?)?),
+                word if is_name(word) && name.is_none() => name = Some(word.to_owned()),
                 _ => return None,
             }
         }
@@ -60,14 +67,20 @@ impl AddUser {
             match argument {
                 "-S" | "-D" | "-H" => flags.push(argument),
                 "-SDH" | "-SHD" | "-DSH" | "-DHS" | "-HSD" | "-HDS" => flags.extend(["-S", "-D", "-H"]),
-                "-u" => number = Some(value()?.parse().ok()?),
+                "-u" => number = Some(parse_number(&value()?)?),
                 "-G" => group = Some(value()?),
                 "-g" => gecos = Some(value()?),
                 "-h" => home = Some(value()?),
                 "-s" => shell = Some(value()?),
-                word if !word.starts_with('-') && name.is_none() => name = Some(word.to_owned()),
+                word if is_name(word) && name.is_none() => name = Some(word.to_owned()),
                 _ => return None,
             }
+        }
+        let fields = [&gecos, &home, &shell];
+        if fields.iter().any(|field| field.as_ref().is_some_and(|field| field.contains(':')))
+            || !group.as_ref().is_none_or(|group| is_name(group))
+        {
+            return None;
         }
         ["-S", "-D", "-H"].iter().all(|flag| flags.contains(flag)).then_some(())?;
         let gecos = gecos.unwrap_or_else(|| "Linux User,,,".to_owned());

@@ -35,7 +35,7 @@ pub(crate) const TRIGGER: &str = "trigger";
 /// The steps of a package's script, if all of it is known; `None` if not.
 pub(crate) fn steps(control: &Control, script: &str, lock: &Lock) -> Option<Vec<Step>> {
     let text = std::str::from_utf8(control.scripts.get(script)?).ok()?;
-    script::parse(text, &|package| lock.packages.iter().any(|there| there.name == package))
+    script::parse(text, &|start| lock.packages.iter().any(|there| there.name.starts_with(start)))
 }
 
 /// The program that a script which is known is for, by its path in the root.
@@ -43,12 +43,16 @@ pub(crate) fn interpreter(control: &Control, script: &str) -> Option<&'static st
     script::interpreter(std::str::from_utf8(control.scripts.get(script)?).ok()?)
 }
 
+/// What helps a script that cannot be started.
+const NO_INTERPRETER: &str = "Is its interpreter among the packages? Of Alpine's, busybox-binsh brings /bin/sh. \
+                              --scripts skip leaves scripts undone.";
+
 /// As if it had been run: packages that are installed before have to bring it.
 pub(crate) fn no_interpreter(title: &str, script: &str, path: &str) -> Error {
     let message = format!("the script {script} of {title} cannot be run");
     let mut error = Error::new(ErrorKind::ToolFailed, message);
     error.causes.push(format!("there is no /{path} when it is its turn"));
-    error.hint("Is its interpreter among the packages? --scripts skip leaves scripts undone.")
+    error.hint(NO_INTERPRETER)
 }
 
 /// The first script of a package that is not known, of those that a new root runs.

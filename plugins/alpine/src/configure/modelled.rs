@@ -71,11 +71,10 @@ impl Modelled {
             Step::By(command, step) if self.has(install, command) => self.step(install, step),
             Step::Directory(path) => _ = self.directories.insert(path.clone()),
             Step::Link { target, path } => _ = self.changed.insert(path.clone(), target.clone()),
-            Step::IfExists(path, step) if install.exists(path) => self.step(install, step),
             Step::IfLink { path, target, step } if install.is_link(path) == Some(target.as_bytes()) => {
                 self.step(install, step);
             }
-            Step::By(..) | Step::IfExists(..) | Step::IfLink { .. } => {}
+            Step::By(..) | Step::IfLink { .. } => {}
             Step::Chown { user, group, path } => {
                 let mut content = |path| install.deferred(path).map(|(_, content)| content.clone());
                 let (passwd, groups) = (content(PASSWD), content(GROUP));
@@ -145,7 +144,8 @@ impl Modelled {
             if let Some(missing) = interpreter.filter(|path| !install.exists(path)) {
                 return Err(no_interpreter(&record.title(), TRIGGER, missing));
             }
-            if directories.iter().any(|path| path.starts_with("/lib/modules/")) {
+            let indexes = package.triggers.contains(&"/lib/modules/*");
+            if indexes && directories.iter().any(|path| path.starts_with("/lib/modules/")) {
                 let message =
                     format!("the trigger of {} indexes kernel modules, which has to be run", package.name);
                 return Err(Error::new(ErrorKind::Unsupported, message)

@@ -134,9 +134,7 @@ impl Build<'_, '_> {
             ..RunParams::default()
         });
         let outcome = outcome.map_err(|error| {
-            error
-                .context(format!("the script {script} of {title} cannot be run"))
-                .hint("Is its interpreter among the packages? --scripts skip leaves scripts undone.")
+            error.context(format!("the script {script} of {title} cannot be run")).hint(super::NO_INTERPRETER)
         })?;
         if !outcome.is_success() {
             return Err(failed(title, script, &outcome));

@@ -46,8 +46,6 @@ pub(crate) enum Step {
     BusyboxLinks,
     /// By this program of busybox: only if it is there by then.
     By(&'static str, Box<Step>),
-    /// Only if there is something at this path.
-    IfExists(String, Box<Step>),
     /// Only if the link at this path leads there.
     IfLink {
         /// The link.
@@ -63,7 +61,7 @@ pub(crate) enum Step {
 struct Known {
     digest: &'static str,
     steps: &'static [Step],
-    /// Packages with which it does more.
+    /// Beginnings of the names of packages with which it does more.
     unless: &'static [&'static str],
 }
 
@@ -72,7 +70,7 @@ struct Known {
 const KNOWN: &[Known] = &[Known {
     digest: "sha256:ee9a4fa1a1f7fe847db63603df19d2f5b45684d6f8d47112f770738c66fefa5f",
     steps: &[Step::BusyboxLinks],
-    unless: &["busybox-suid", "busybox-extras"],
+    unless: &["busybox-suid", "busybox-extras", "linux-"],
 }];
 
 /// The program that a script is for, by its path in the root, if its scripts can be known.
@@ -84,7 +82,7 @@ pub(super) fn interpreter(text: &str) -> Option<&'static str> {
     }
 }
 
-/// The steps of a script; `has` says whether a package is there.
+/// The steps of a script; `has` says whether there is a package whose name begins so.
 pub(super) fn parse(text: &str, has: &dyn Fn(&str) -> bool) -> Option<Vec<Step>> {
     interpreter(text)?;
     let lines = text.lines().skip(1).map(str::trim);
@@ -102,9 +100,9 @@ pub(super) fn parse(text: &str, has: &dyn Fn(&str) -> bool) -> Option<Vec<Step>>
         }
         let ends_well = line.ends_with("|| true") || line.ends_with("|| :") || line == LINKS;
         may_fail = !ends_well && !line.starts_with("mkdir -p ") && !line.starts_with("/bin/busybox ");
-        match line.strip_prefix("case ") {
-            Some(head) => steps.extend(case(head, &mut lines)?),
-            None => steps.extend(line_steps(line)?),
+        match line.starts_with("case ") {
+            true => steps.push(renamed(line, &mut lines)?),
+            false => steps.extend(line_steps(line)?),
         }
     }
     (!may_fail).then_some(steps)
@@ -119,41 +117,31 @@ fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     Digest::of(text.as_bytes()).to_string()
 }
 
-/// `case "$(readlink PATH 2>/dev/null || true)" in`, arms of one line, `esac`.
-fn case(head: &str, lines: &mut VecDeque<&str>) -> Option<Vec<Step>> {
-    let inner = head.strip_prefix("\"$(readlink ")?.strip_suffix(")\" in")?;
-    let path = plain(without_tail(inner)?)?;
-    let mut steps = Vec::new();
-    loop {
-        let line = lines.pop_front()?;
-        if line == "esac" {
-            return Some(steps);
-        }
-        let (target, rest) = line.split_once(')')?;
-        let command = without_tail(rest.trim().strip_suffix(";;")?)?;
-        let words: Vec<&str> = command.split_ascii_whitespace().collect();
-        // Of a link that is there, another.
-        let ["ln", "-sf", to, at] = words[..] else { return None };
-        if plain(at)? != path {
-            return None;
-        }
-        let step = Step::By("ln", Box::new(Step::Link { target: word(to)?.to_owned(), path: path.clone() }));
-        steps.push(Step::IfLink {
-            path: path.clone(),
-            target: word(target)?.to_owned(),
-            step: Box::new(step),
-        });
-    }
+/// What `alpine-baselayout` does with a link of its own that got another name.
+const RENAMED: [&str; 3] = [
+    "case \"$(readlink etc/profile.d/color_prompt.sh 2>/dev/null || true)\" in",
+    "color_prompt) ln -sf color_prompt.sh.disabled etc/profile.d/color_prompt.sh;;",
+    "esac",
+];
+
+/// The step that [`RENAMED`] comes to.
+fn renamed(first: &str, lines: &mut VecDeque<&str>) -> Option<Step> {
+    let block = [first, lines.pop_front()?, lines.pop_front()?];
+    let path = "etc/profile.d/color_prompt.sh".to_owned();
+    let link = Step::Link { target: "color_prompt.sh.disabled".to_owned(), path: path.clone() };
+    let step = Box::new(Step::By("ln", Box::new(link)));
+    (block == RENAMED).then(|| Step::IfLink { path, target: "color_prompt".to_owned(), step })
 }
 
-/// The steps of one line. What fails in it changes nothing, whether the script minds or not: each
-/// of these commands only fails if there is nothing to do.
+/// The steps of one line. Where a command of these fails, it leaves all as it was.
 fn line_steps(line: &str) -> Option<Vec<Step>> {
     if let Some(rest) = line.strip_prefix("[ -e ") {
         let (path, command) = rest.split_once(" ] && ")?;
-        let path = plain(path).filter(|path| super::HELD_BACK.contains(&path.as_str()))?;
-        let steps = line_steps(command)?.into_iter();
-        return Some(steps.map(|step| Step::IfExists(path.clone(), Box::new(step))).collect());
+        let path = plain(path)?;
+        let steps = line_steps(command)?;
+        // What is asked for must be what is changed: of others it is not known whether they are there.
+        let is_its_owner = |step: &Step| matches!(step, Step::By(_, step) if matches!(&**step, Step::Chown { path: other, .. } if *other == path));
+        return steps.iter().all(is_its_owner).then_some(steps);
     }
     if line == LINKS {
         return Some(vec![Step::BusyboxLinks]);
@@ -183,7 +171,8 @@ fn command_steps(command: &str, arguments: &[&str]) -> Option<Vec<Step>> {
         "adduser" => AddUser::parse(arguments).map(|user| vec![Step::AddUser(user)]),
         "chown" => {
             let [owner, path] = arguments else { return None };
-            let (user, group) = owner.split_once(':')?;
+            let (user, group) =
+                owner.split_once(':').filter(|(user, group)| is_name(user) && is_name(group))?;
             let path = plain(path).filter(|path| super::HELD_BACK.contains(&path.as_str()))?;
             Some(vec![Step::Chown { user: user.to_owned(), group: group.to_owned(), path }])
         }
@@ -193,8 +182,8 @@ fn command_steps(command: &str, arguments: &[&str]) -> Option<Vec<Step>> {
 
 fn group(arguments: &[&str]) -> Option<Vec<Step>> {
     if let [user, group] = arguments
-        && !user.starts_with('-')
-        && !group.starts_with('-')
+        && is_name(user)
+        && is_name(group)
     {
         return Some(vec![Step::Join { user: (*user).to_owned(), group: (*group).to_owned() }]);
     }
@@ -206,7 +195,20 @@ fn directories(arguments: &[&str]) -> Option<Vec<Step>> {
     if *first != "-p" || paths.is_empty() {
         return None;
     }
-    paths.iter().map(|path| plain(path).map(Step::Directory)).collect()
+    // What lies there is removed in the end.
+    let passes = |path: &str| {
+        ["run", "tmp", "var/run"].iter().any(|place| {
+            path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    let paths = paths.iter().map(|path| plain(path).filter(|path| !passes(path)));
+    paths.map(|path| path.map(Step::Directory)).collect()
+}
+
+/// Whether it is the name of a user or a group, and no number.
+pub(super) fn is_name(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
 /// A command without what says where its messages go and that it may fail.
@@ -236,7 +238,7 @@ fn word(text: &str) -> Option<&str> {
 
 /// A path in the root. Scripts are started in its root directory.
 fn plain(text: &str) -> Option<String> {
-    let path = word(text)?.trim_start_matches('/');
+    let path = word(text).filter(|word| !word.starts_with('-'))?.trim_start_matches('/');
     let is_clean = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     is_clean.then(|| path.to_owned())
 }
@@ -257,9 +259,9 @@ mod tests {
             [ -e etc/shadow- ] && chown root:shadow etc/shadow-\nexit 0\nrm -rf /\n";
         let steps = parse(script).unwrap();
         assert_eq!(steps.len(), 5);
-        assert!(matches!(&steps[4], Step::IfExists(path, _) if path == "etc/shadow-"));
-        let case = "#!/bin/sh\ncase \"$(readlink etc/a 2>/dev/null || true)\" in\n\tb) ln -sf c etc/a;;\nesac\nexit 0\n";
-        assert!(matches!(&parse(case).unwrap()[..], [Step::IfLink { .. }]));
+        assert!(matches!(&steps[4], Step::By("chown", _)));
+        let script = format!("#!/bin/sh\n{}\n\t{}\n{}\nexit 0\n", RENAMED[0], RENAMED[1], RENAMED[2]);
+        assert!(matches!(&parse(&script).unwrap()[..], [Step::IfLink { .. }]));
         assert_eq!(
             parse("#!/bin/busybox sh\n/bin/busybox --install -s || exit 1\n").unwrap(),
             [Step::BusyboxLinks]
@@ -276,6 +278,14 @@ mod tests {
             "mkdir /x",
             "echo x > /y",
             "addgroup -S x; rm y",
+            "mkdir -p -m 0700 /x",
+            "mkdir -p /run/x",
+            "chown 0:42 etc/passwd",
+            "chown :shadow etc/shadow",
+            "[ -e etc/group- ] && mkdir -p /x",
+            "addgroup -S a:b",
+            "adduser -S -D -H -h / -s /x -G x -u 99999999 x",
+            "adduser -S -D -H -h / -s /x -G x -g a:b x",
             "addgroup -S `id`",
             "ln -sf ../../x ../y",
             "if true",

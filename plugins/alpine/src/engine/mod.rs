@@ -93,6 +93,15 @@ pub(crate) fn resolve(request: &Request<Options>, host: &Host) -> Result<Resolve
         return Err(Error::usage("no package was named").hint("Name packages, or leave --no-base away."));
     }
     let places = places::places(options, arch, host)?;
+    let keys = |place: &Place| place.keys.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    if places.all.windows(2).any(|two| keys(&two[0]) != keys(&two[1])) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "apk takes each key for every repository, and these have keys of their own",
+        )
+        .hint("Without --engine each key vouches for its own repositories alone.")
+        .option("engine"));
+    }
     host.phase("Reading the signed indexes");
     let indexes = index::indexes(host, &places, arch, options.allow_untrusted)?;
     let newest = |index: &index::Index| {

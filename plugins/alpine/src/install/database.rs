@@ -1,14 +1,16 @@
 //! `lib/apk/db` and `etc/apk`, as apk writes them (apk-database; `database.c` of apk-tools 2.14).
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use ctr_forge_rootfs::{Entry, Kind, RootPath, Writer};
+use ctr_forge_rootfs::{Kind, RootPath};
 
 use super::{Install, InstallError, Record, Settled};
 use crate::apk::SCRIPTS;
 
 /// Where the database lies.
 pub(crate) const DATABASE: &str = "lib/apk/db";
+
+const REPOSITORIES: &str = "etc/apk/repositories";
 
 /// Writes it all.
 pub(super) fn write<W: Write>(
@@ -27,15 +29,16 @@ pub(super) fn write<W: Write>(
     let files = [
         ("etc/apk/arch", lines(&[&arch])),
         ("etc/apk/world", lines(&world)),
-        ("etc/apk/repositories", lines(settled.repositories)),
         ("lib/apk/db/installed", installed(install)),
-        ("lib/apk/db/scripts.tar", scripts(install.records())?),
+        ("lib/apk/db/scripts.tar", scripts(install.records()).map_err(InstallError::Scripts)?),
         ("lib/apk/db/triggers", triggers(install.records())),
     ];
     for (path, content) in files {
-        if !install.exists(path) {
-            put(install, path, &content)?;
-        }
+        put(install, path, &content)?;
+    }
+    // These a package may bring.
+    if !install.exists(REPOSITORIES) {
+        put(install, REPOSITORIES, &lines(settled.repositories))?;
     }
     for (name, key) in settled.keys {
         let path = format!("etc/apk/keys/{name}");
@@ -73,29 +76,75 @@ fn installed<W: Write>(install: &Install<'_, W>) -> Vec<u8> {
 }
 
 /// A tar of all scripts, in the order of installation: `NAME-VERSION.IDENTITY.SCRIPT`.
-fn scripts(records: &[Record]) -> Result<Vec<u8>, InstallError> {
-    let mut writer = Writer::new(Vec::new());
+///
+/// An identity is Base64, which may have slashes, even two in a row. apk looks for just that name,
+/// so it is written as it is, and not as the path that it looks like.
+fn scripts(records: &[Record]) -> io::Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
     for record in records {
         let time = record.control.package().map_or(0, |package| package.build_time);
         for script in SCRIPTS {
             let Some(content) = record.control.scripts.get(script) else { continue };
-            // An identity is Base64, so it may have a slash, as apk's own names have.
             let name = format!("{}.{}.{script}", record.title(), record.chosen.identity);
-            let path = RootPath::new(name.as_bytes())?;
-            let kind = Kind::File { size: content.len() as u64 };
-            let entry = Entry { mtime: time, ..Entry::new(path, kind, 0o755) };
-            writer.entry(&entry, &mut &**content).map_err(InstallError::Write)?;
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_mode(0o755);
+            header.set_size(content.len() as u64);
+            header.set_mtime(u64::try_from(time).unwrap_or(0));
+            header.set_uid(0);
+            header.set_gid(0);
+            match header.as_old_mut().name.get_mut(..name.len()) {
+                Some(field) => {
+                    field.copy_from_slice(name.as_bytes());
+                    header.set_cksum();
+                    builder.append(&header, &**content)?;
+                }
+                None => builder.append_data(&mut header, &name, &**content)?,
+            }
         }
     }
-    Ok(writer.finish().unwrap_or_default())
+    builder.into_inner()
 }
 
 /// A line for each package with triggers: identity, patterns.
 fn triggers(records: &[Record]) -> Vec<u8> {
     let line = |record: &Record| {
         let package = record.control.package().ok()?;
-        let is_any = !package.triggers.is_empty();
+        let is_any = !package.triggers.is_empty() && package.installed_size != 0;
         is_any.then(|| format!("{} {}\n", record.chosen.identity, package.triggers.join(" ")))
     };
     records.iter().filter_map(line).collect::<String>().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apk::Control;
+    use crate::install::Chosen;
+
+    #[test]
+    fn scripts_have_the_names_that_apk_looks_for() {
+        let record = |name: &str| {
+            let chosen = Chosen {
+                name: name.into(),
+                version: "1-r0".into(),
+                identity: "Q15eEOp//q4Fabcdefghijklmnop0=".into(),
+                size: 1,
+                tag: None,
+            };
+            let mut control = Control::default();
+            control.scripts.insert("post-install", b"#!/bin/sh\n".to_vec());
+            Record::new(chosen, control)
+        };
+        let long = "a".repeat(120);
+        let tar = scripts(&[record("a"), record(&long)]).unwrap();
+        let mut archive = tar::Archive::new(&tar[..]);
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| String::from_utf8_lossy(&entry.unwrap().path_bytes()).into_owned())
+            .collect();
+        let name = |package: &str| format!("{package}-1-r0.Q15eEOp//q4Fabcdefghijklmnop0=.post-install");
+        assert_eq!(names, [name("a"), name(&long)]);
+    }
 }

@@ -25,6 +25,9 @@ pub enum InstallError {
     /// The stream takes no more.
     #[error("the root filesystem cannot be sent")]
     Write(#[source] WriteError),
+    /// The scripts do not go into an archive.
+    #[error("the packages' scripts cannot be kept")]
+    Scripts(#[source] io::Error),
     /// Whoever was called in between has failed.
     #[error("{0}")]
     Caller(Error),

@@ -38,7 +38,7 @@ use crate::apk::Apk;
 pub struct Settings<'a> {
     /// Alpine's name of the architecture.
     pub arch: &'a str,
-    /// What the user wants left out.
+    /// What the user wants left out. The host does that in the end; here it goes into no database.
     pub exclude: &'a Exclude,
 }
 
@@ -159,9 +159,6 @@ impl<'a, W: Write> Install<'a, W> {
         content: &[u8],
     ) -> Result<(), InstallError> {
         let path = RootPath::new(path.as_bytes())?;
-        if self.settings.exclude.excludes(&path) {
-            return Ok(());
-        }
         let entry = Entry { mtime: TOUCHED, ..Entry::new(path, kind, mode) };
         self.sink.entry(&entry, &mut &*content).map_err(InstallError::Write)
     }

@@ -132,15 +132,19 @@ impl Record {
     /// `is_left_out`.
     pub(super) fn lines(&self, is_left_out: impl Fn(&RootPath) -> bool) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for directory in self.directories.iter().filter(|directory| !is_left_out(&directory.path)) {
+        for directory in &self.directories {
+            let is_kept =
+                |file: &&File| directory.path.join(&file.name).is_ok_and(|path| !is_left_out(&path));
+            let files: Vec<&File> = directory.files.iter().filter(is_kept).collect();
+            // A file that is brought back brings its directory.
+            if files.is_empty() && is_left_out(&directory.path) {
+                continue;
+            }
             let mut text = String::new();
             directory.access.line('M', Access::DIRECTORY, &mut text);
             line(&mut bytes, b"F:", directory.path.as_bytes());
             bytes.extend(text.into_bytes());
-            for file in &directory.files {
-                if directory.path.join(&file.name).is_ok_and(|path| is_left_out(&path)) {
-                    continue;
-                }
+            for file in files {
                 let mut text = String::new();
                 file.access.line('a', Access::FILE, &mut text);
                 if let Some(sum) = &file.sum {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use ctr_forge_rootfs::{Entry, Kind, Limits, Noted, Reader, RootPath};
 use sha1::{Digest as _, Sha1};
 
+use super::database::DATABASE;
 use super::error::Fault;
 use super::ownership::Fate;
 use super::record::{Access, File, Record};
 use super::users::{GROUP, PASSWD};
 use super::{Chosen, Install};
-use crate::apk::{Apk, ApkError, Data};
+use crate::apk::{Apk, ApkError, Data, SCRIPTS};
 
 /// The PAX record with a file's SHA-1 in hexadecimal (apk-package(5)).
 const CHECKSUM: &[u8] = b"APK-TOOLS.checksum.SHA1";
@@ -43,9 +44,9 @@ impl<W: Write> Install<'_, W> {
             return Err(Fault::Arch { found, wanted });
         }
         self.records.push(Record::new(chosen.clone(), control.clone()));
-        // A package of nothing has no data member, or an empty one: there is nothing to check.
-        if package.datahash.is_empty() && package.installed_size == 0 {
-            return Ok(apk.must_end()?);
+        // Of a package of nothing apk does not even look at what it has.
+        if package.installed_size == 0 {
+            return Ok(());
         }
         let mut reader = Reader::with_limits(apk.data()?, LIMITS).noting(CHECKSUM);
         let tag: Arc<str> = package.name.into();
@@ -68,7 +69,16 @@ impl<W: Write> Install<'_, W> {
         if path.as_bytes().contains(&b'\n') {
             return Err(Fault::Name { path });
         }
+        // As apk: what begins with a dot is none of the files. A second control member is refused.
         if path.as_bytes().starts_with(b".") {
+            let name = &path.as_bytes()[1..];
+            let is_control = name == b"PKGINFO"
+                || name.starts_with(b"SIGN.")
+                || SCRIPTS.iter().any(|script| script.as_bytes() == name);
+            return if is_control { Err(Fault::Control { path }) } else { Ok(()) };
+        }
+        let below = path.as_bytes().strip_prefix(DATABASE.as_bytes());
+        if below.is_some_and(|rest| rest.starts_with(b"/")) && entry.kind != Kind::Directory {
             return Err(Fault::Control { path });
         }
         if self.ownership.len() > MAX_PATHS {
@@ -147,23 +157,23 @@ impl<W: Write> Install<'_, W> {
                     self.users.learn(&path, &bytes);
                     match held_back {
                         true => _ = self.deferred.insert(path.clone(), (entry, bytes)),
-                        false => self.send(&entry, &mut &bytes[..])?,
+                        false => self.sink.entry(&entry, &mut &bytes[..])?,
                     }
                 } else {
                     self.deferred.remove(&path);
-                    self.send(&entry, &mut hashing)?;
+                    self.sink.entry(&entry, &mut hashing)?;
                 }
                 Some(hashing.sum.finalize().into())
             }
             Kind::Symlink(target) => {
                 self.deferred.remove(&path);
                 let sum = Sha1::digest(target).into();
-                self.send(&entry, &mut io::empty())?;
+                self.sink.entry(&entry, &mut io::empty())?;
                 Some(sum)
             }
             _ => {
                 self.deferred.remove(&path);
-                self.send(&entry, &mut io::empty())?;
+                self.sink.entry(&entry, &mut io::empty())?;
                 first_sum.flatten()
             }
         };
@@ -171,15 +181,6 @@ impl<W: Write> Install<'_, W> {
             (Some(expected), Some(found)) if expected != found && first_sum.is_none() => Err(wrong(())),
             _ => Ok(found),
         }
-    }
-
-    fn send(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Fault> {
-        if self.settings.exclude.excludes(&entry.path) {
-            io::copy(content, &mut io::sink())
-                .map_err(|source| Fault::Content { path: entry.path.clone(), source })?;
-            return Ok(());
-        }
-        Ok(self.sink.entry(entry, content)?)
     }
 }
 

@@ -143,7 +143,7 @@ impl<'u, 'a> Choice<'u, 'a> {
             providers.iter().flat_map(|one| universe[one.package].depends.iter().map(|(name, _)| *name));
         let followers = providers.iter().flat_map(|one| {
             let names = universe[one.package].names.iter();
-            names.flat_map(|(name, _)| universe[*name].triggers.iter().copied())
+            names.flat_map(|(name, _)| universe.names_of(&universe[*name].triggers))
         });
         let mut next: Vec<NameId> = needs.chain(followers).collect();
         next.reverse();
@@ -211,7 +211,8 @@ impl<'u, 'a> Choice<'u, 'a> {
     }
 
     fn recheck_dependers(&mut self, name: NameId) {
-        for &depender in &self.universe[name].dependers {
+        let universe = self.universe;
+        for depender in universe.names_of(&universe[name].dependers) {
             if self.names[depender.index()].is_seen {
                 self.names[depender.index()].recheck_needs = true;
                 self.make_dirty(depender);
@@ -220,7 +221,8 @@ impl<'u, 'a> Choice<'u, 'a> {
     }
 
     fn recheck_followers(&mut self, name: NameId) {
-        for &follower in &self.universe[name].triggers {
+        let universe = self.universe;
+        for follower in universe.names_of(&universe[name].triggers) {
             let state = &mut self.names[follower.index()];
             if state.is_seen && !state.no_trigger {
                 state.recheck_triggers = true;
@@ -351,12 +353,12 @@ impl<'u, 'a> Choice<'u, 'a> {
             }
             self.hand_on(name, first, &merge);
         }
-        let dependers = &universe[name].dependers;
-        let is_open = |name: &NameId| {
+        let mut dependers = universe.names_of(&universe[name].dependers);
+        let is_open = |name: NameId| {
             let state = &self.names[name.index()];
             state.is_seen && state.settled.is_none()
         };
-        self.names[name.index()].is_complete = !dependers.iter().any(is_open);
+        self.names[name.index()].is_complete = !dependers.any(is_open);
     }
 
     /// Whether a package comes by itself now, or never will.

@@ -58,8 +58,9 @@ impl<'u, 'a> Order<'u, 'a> {
                 Task::Package(package) => {
                     self.sorted.push(package);
                     let names = self.universe[package].names.iter().rev();
-                    let followers = names.flat_map(|(name, _)| self.universe[*name].triggers.iter().rev());
-                    tasks.extend(followers.map(|&name| Task::Follower(name)));
+                    let waiting = names.flat_map(|(name, _)| self.universe[*name].triggers.iter().rev());
+                    let followers = waiting.flat_map(|&package| self.universe[package].names.iter().rev());
+                    tasks.extend(followers.map(|(name, _)| Task::Follower(*name)));
                 }
                 Task::Follower(name) if self.follows(name) => tasks.push(Task::Name(name)),
                 Task::Follower(_) => {}

@@ -2,7 +2,7 @@
 //!
 //! A name is a package's own or one that packages provide; what a package needs are names too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Offer, Request};
 use crate::dependency::Dependency;
@@ -26,10 +26,10 @@ pub(super) struct Provider<'a> {
 pub(super) struct Name<'a> {
     pub(super) text: &'a str,
     pub(super) providers: Vec<Provider<'a>>,
-    /// Names of packages that depend on it.
-    pub(super) dependers: Vec<NameId>,
-    /// Names of packages that come by themselves where it is there.
-    pub(super) triggers: Vec<NameId>,
+    /// Packages that depend on it.
+    pub(super) dependers: Vec<PackageId>,
+    /// Packages that come by themselves where it is there.
+    pub(super) triggers: Vec<PackageId>,
 }
 
 /// A package's relations, with their names looked up.
@@ -91,21 +91,22 @@ impl<'a> Universe<'a> {
         let package = &offer.package;
         let own = self.name(package.name);
         let mut names: Vec<(NameId, Option<&str>)> = Vec::with_capacity(1 + package.provides.len());
+        let mut known = HashSet::new();
         for (text, version) in package.names() {
             let name = self.name(text);
             // Twice the same name is one.
-            if !names.iter().any(|(known, _)| *known == name) {
+            if known.insert(name) {
                 names.push((name, version));
                 self.names[name.index()].providers.push(Provider { package: id, version });
             }
         }
         let depends = self.lookup(&package.depends);
         for (name, _) in &depends {
-            push_new(&mut self.names[name.index()].dependers, &names);
+            push_new(&mut self.names[name.index()].dependers, id);
         }
         let install_if = self.lookup(&package.install_if);
         for (name, _) in &install_if {
-            push_new(&mut self.names[name.index()].triggers, &names);
+            push_new(&mut self.names[name.index()].triggers, id);
         }
         self.relations.push(Relations { name: own, depends, names, install_if });
     }
@@ -168,6 +169,11 @@ impl<'a> Universe<'a> {
         }
     }
 
+    /// The names that packages answer to.
+    pub(super) fn names_of<'s>(&'s self, packages: &'s [PackageId]) -> impl Iterator<Item = NameId> + 's {
+        packages.iter().flat_map(|&package| self[package].names.iter().map(|(name, _)| *name))
+    }
+
     /// A package as messages call it.
     pub(super) fn title(&self, id: PackageId) -> String {
         self.offers[id].package.title()
@@ -190,11 +196,9 @@ impl<'a> std::ops::Index<PackageId> for Universe<'a> {
     }
 }
 
-/// Adds names. One that is there from another package may come twice, which does no harm.
-fn push_new(known: &mut Vec<NameId>, names: &[(NameId, Option<&str>)]) {
-    for (name, _) in names {
-        if !known.iter().rev().take(names.len()).any(|other| other == name) {
-            known.push(*name);
-        }
+/// Packages come one after the other, so a double one is the last.
+fn push_new(packages: &mut Vec<PackageId>, package: PackageId) {
+    if packages.last() != Some(&package) {
+        packages.push(package);
     }
 }
