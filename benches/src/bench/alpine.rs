@@ -64,7 +64,7 @@ fn run(work: &Work) -> Result<Vec<Series>> {
     let peer = Subject::new(Series::new(WARM, THEIRS), || {
         work.remove("new")?;
         let keys = format!("mkdir -p new/etc/apk/keys && cp {}/*.pub new/etc/apk/keys", data.display());
-        Ok(work.script(&format!("{keys} && exec {} -X {} add {BASE}", apk("new"), data.display())))
+        Ok(work.script(&format!("{keys} && exec {} --initdb -X {} add {BASE}", apk("new"), data.display())))
     });
     let mut all = in_turns(ROUNDS, vec![made(work, TAR, native), made(work, TAR, run), peer])?;
 
@@ -79,10 +79,13 @@ fn run(work: &Work) -> Result<Vec<Series>> {
         command.env("CTR_FORGE_CACHE", work.path("cache"));
         Ok(command)
     });
+    let empty = format!("mkdir empty && {} --initdb add", apk("empty"));
+    if !work.script(&empty).status()?.success() {
+        return Err("the empty root cannot be made".into());
+    }
     let peer = Subject::new(Series::new(SOLVER, THEIRS), || {
-        work.remove("new")?;
         let words = format!("--allow-untrusted --simulate -X {many} add {} > log", wants.join(" "));
-        Ok(work.script(&format!("mkdir new && exec {} {words}", apk("new"))))
+        Ok(work.script(&format!("exec {} {words}", apk("empty"))))
     });
     all.extend(in_turns(ROUNDS, vec![native, peer])?);
     Ok(all)
@@ -102,7 +105,7 @@ fn ours(work: &Work, data: &Path, more: &[&str]) -> Result<Command> {
 /// The real apk, by the loader of the root that it lies in.
 fn apk(root: &str) -> String {
     let loader = "apk/lib/ld-musl-x86_64.so.1 --library-path apk/lib:apk/usr/lib apk/sbin/apk";
-    format!("{loader} --root $PWD/{root} --initdb --arch x86_64 --no-cache --quiet")
+    format!("{loader} --root $PWD/{root} --arch x86_64 --no-cache --quiet")
 }
 
 /// An index of packages that nobody has made.
@@ -118,8 +121,9 @@ fn write_index(folder: &Path) -> Result<()> {
             let below = |step: usize| number / 2 + number * step % 7;
             writeln!(text, "D:so:lib{}.so.1 p{} p{}>=1 /bin/sh", number % 200, below(3), below(5))?;
             match number {
-                0 => writeln!(text, "p:/bin/sh cmd:sh=1\nk:10")?,
-                _ => writeln!(text, "p:so:lib{}.so.1=1.{number} cmd:p{number}=1", number % 200)?,
+                0 => writeln!(text, "p:/bin/sh cmd:sh=1 so:lib0.so.1=1\nk:10")?,
+                1..200 => writeln!(text, "p:so:lib{number}.so.1=1.{number} cmd:p{number}=1")?,
+                _ => writeln!(text, "p:cmd:p{number}=1")?,
             }
             text.push('\n');
         }
