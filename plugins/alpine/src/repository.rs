@@ -66,7 +66,11 @@ impl Repository {
             _ if place.starts_with('/') => format!("file://{place}"),
             _ => return Err(bad("it needs a URL (https, http, file) or a path from the root on")),
         };
-        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), tag }))
+        let url = url.trim_end_matches('/');
+        match url.ends_with(':') {
+            true => Err(bad("behind its scheme there is nothing")),
+            false => Ok(Some(Self { url: url.to_owned(), tag })),
+        }
     }
 
     /// The URL of its index for an architecture.
@@ -148,7 +152,9 @@ mod tests {
         assert_eq!((local.url.as_str(), local.line().as_str()), ("file:///srv/apk", "/srv/apk"));
         assert!(!parse("https://dl-cdn.alpinelinux.org/alpinefake/v3.20/main").is_alpines());
         assert!(Repository::parse("# x").unwrap().is_none() && Repository::parse("  ").unwrap().is_none());
-        for line in ["@edge", "ftp://x/y", "relative/path", "https://a b"] {
+        for line in
+            ["@edge", "ftp://x/y", "relative/path", "https://a b", "http://", "file:///", "//", "@a /"]
+        {
             assert!(Repository::parse(line).is_err(), "{line}");
         }
     }
