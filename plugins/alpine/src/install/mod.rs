@@ -117,9 +117,9 @@ impl<'a, W: Write> Install<'a, W> {
         self.ownership.link(&RootPath::new(path.as_bytes()).ok()?)
     }
 
-    /// Whether there is something at a path, as packages have it.
+    /// Whether there is something at a path, as packages have it, links above it followed.
     pub(crate) fn exists(&self, path: &str) -> bool {
-        RootPath::new(path.as_bytes()).is_ok_and(|path| self.ownership.has(&path))
+        RootPath::new(path.as_bytes()).is_ok_and(|path| self.ownership.leads_somewhere(&path))
     }
 
     /// The content of a file that is held back.

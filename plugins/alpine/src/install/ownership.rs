@@ -13,6 +13,9 @@ use super::error::Fault;
 use super::record::{Access, Record};
 use crate::package::Package;
 
+/// Links followed for one path.
+const MAX_LINKS: usize = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct Ownership {
     nodes: HashMap<RootPath, Node>,
@@ -50,6 +53,25 @@ impl Ownership {
 
     pub(super) fn has(&self, path: &RootPath) -> bool {
         self.nodes.contains_key(path)
+    }
+
+    /// Whether there is something at a path once the links above it are followed: `bin/sh`, where
+    /// `bin` leads to `usr/bin`.
+    pub(super) fn leads_somewhere(&self, path: &RootPath) -> bool {
+        let mut path = path.clone();
+        for _ in 0..MAX_LINKS {
+            let above = std::iter::successors(path.parent(), RootPath::parent);
+            let link = above.filter_map(|above| Some((self.link(&above)?.to_vec(), above))).last();
+            let Some((target, link)) = link else { break };
+            let rest = &path.as_bytes()[link.as_bytes().len()..];
+            let base = link.parent().filter(|_| !target.starts_with(b"/")).unwrap_or_default();
+            // A link that leads through `..` is not followed.
+            match RootPath::new(&[base.as_bytes(), b"/", &target, rest].concat()) {
+                Ok(next) => path = next,
+                Err(_) => return false,
+            }
+        }
+        self.has(&path)
     }
 
     /// The target of a link.
@@ -133,5 +155,36 @@ fn merge(a: Access, b: Access) -> Access {
         std::cmp::Ordering::Less => a,
         std::cmp::Ordering::Greater => b,
         std::cmp::Ordering::Equal => Access { mode: a.mode & b.mode, ..a },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RootPath {
+        RootPath::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn links_above_a_path_are_followed() {
+        let mut ownership = Ownership::default();
+        let package = Package::default();
+        for (link, target) in
+            [("bin", "usr/bin"), ("usr/bin", "/opt/bin"), ("up", "../x"), ("a", "b"), ("b", "a")]
+        {
+            ownership.file(&path(link), Some(target.as_bytes()), 0, &package, &[]).unwrap();
+        }
+        ownership.file(&path("opt/bin/sh"), None, 0, &package, &[]).unwrap();
+        for (asked, expected) in [
+            ("bin/sh", true),
+            ("usr/bin/sh", true),
+            ("opt/bin/sh", true),
+            ("bin/ls", false),
+            ("up/sh", false),
+            ("a/sh", false),
+        ] {
+            assert_eq!(ownership.leads_somewhere(&path(asked)), expected, "{asked}");
+        }
     }
 }
