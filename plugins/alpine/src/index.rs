@@ -13,7 +13,7 @@ use ctr_forge_plugin::{
 use ctr_forge_rootfs::Digest;
 
 use crate::apk::is_version_3;
-use crate::members::{Sums, Tap, read_member};
+use crate::members::{MemberError, Sums, Tap, read_member};
 use crate::places::Places;
 use crate::repository::{Place, index_url};
 use crate::signature::{self, Signature};
@@ -69,18 +69,22 @@ fn accept(host: &Host, place: &Place, arch: &str, file: &mut &File, untrusted: b
         )
         .hint("Where the repository has an APKINDEX.tar.gz too, name that one."));
     }
+    let is_free = untrusted && place.keys.is_empty();
     let mut tap = Tap::new(&bytes[..]);
-    let (first, sum) = read_member(&mut tap, Sums::None, "first member", signature::MAX.max(MAX_TEXT))
-        .map_err(|e| bad(&e))?;
-    let begins_with_signatures = first.starts_with(b".SIGN.") || first.len() as u64 <= signature::MAX;
-    let signatures = match begins_with_signatures {
+    // Nothing large is unpacked before it is known who has signed it.
+    let limit = if is_free { MAX_TEXT } else { signature::MAX };
+    let (first, sum) = match read_member(&mut tap, Sums::None, "first member", limit) {
+        Err(MemberError::TooLarge { .. }) if !is_free => return Err(not_signed(untrusted)),
+        first => first.map_err(|e| bad(&e))?,
+    };
+    let signatures = match first.len() as u64 <= signature::MAX {
         true => signature::parse(&first).map_err(|e| bad(&e))?,
         false => None,
     };
     let (tar, signed, signers) = match signatures {
         Some(signatures) => {
             let signed = &bytes[usize::try_from(sum.size).unwrap_or(bytes.len())..];
-            let signers = match untrusted && place.keys.is_empty() {
+            let signers = match is_free {
                 true => Vec::new(),
                 false => check(host, place, signed, &signatures)?,
             };
@@ -88,16 +92,8 @@ fn accept(host: &Host, place: &Place, arch: &str, file: &mut &File, untrusted: b
             let (tar, _) = read_member(&mut tap, Sums::None, "index", MAX_TEXT).map_err(|e| bad(&e))?;
             (tar, signed, signers)
         }
-        None if untrusted && place.keys.is_empty() => (first, &bytes[..], Vec::new()),
-        None => {
-            let error = Error::new(ErrorKind::Verification, "its index is not signed");
-            return Err(match untrusted {
-                true => {
-                    error.hint("A key is known for it, so it has to be signed, --allow-untrusted or not.")
-                }
-                false => error.hint("If you mean it: --allow-untrusted, and no --key."),
-            });
-        }
+        None if is_free => (first, &bytes[..], Vec::new()),
+        None => return Err(not_signed(untrusted)),
     };
     if !tap.is_at_end().unwrap_or(false) {
         return Err(Error::new(ErrorKind::Verification, "there are bytes behind the end of its index"));
@@ -106,6 +102,14 @@ fn accept(host: &Host, place: &Place, arch: &str, file: &mut &File, untrusted: b
         host.warn(format!("{} is used without a signature, as --allow-untrusted says", place.title()));
     }
     Ok(Index { text: text(&tar)?, link: link(place, arch, signed, &signers) })
+}
+
+fn not_signed(untrusted: bool) -> Error {
+    let error = Error::new(ErrorKind::Verification, "its index is not signed");
+    match untrusted {
+        true => error.hint("A key is known for it, so it has to be signed, --allow-untrusted or not."),
+        false => error.hint("If you mean it: --allow-untrusted, and no --key."),
+    }
 }
 
 /// Who of the place's keys has signed; one is enough.
