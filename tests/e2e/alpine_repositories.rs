@@ -184,7 +184,9 @@ fn bad_locks() {
     with(&|lock| lock["packages"][0]["identity"] = "Q2abc".into(), "no identity for hello");
     with(&|lock| lock["packages"][0]["repository"] = 7.into(), "no repository for hello");
     with(&|lock| lock["repositories"][0]["url"] = "/etc".into(), "which is no URL");
-    with(&|lock| lock["world"][0] = "a\nb".into(), "which is no word");
+    with(&|lock| lock["world"][0] = "a\nb".into(), "in its world");
+    with(&|lock| lock["world"][0] = "--allow-untrusted".into(), "does not begin with a dash");
+    with(&|lock| lock["release"] = "v3\n".into(), "which is no word");
     with(&|lock| lock["packages"] = "none".into(), "no part for alpine that can be read");
 }
 

@@ -14,7 +14,7 @@ use crate::members::{Member, MemberError, Sums, Tap, open_member, read_member};
 use crate::package::{Package, PackageError, identity_of};
 use crate::signature::{self, Signature};
 
-/// Largest control member, decompressed, in bytes: the largest of Alpine have 100 kB.
+/// Largest control member, decompressed, in bytes: it has a description and some scripts.
 const MAX_CONTROL: u64 = 16 << 20;
 
 /// Bytes read at once.

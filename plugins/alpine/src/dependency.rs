@@ -121,6 +121,10 @@ impl<'a> Dependency<'a> {
         if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(bad("it has no name"));
         }
+        // A word of a world is an argument of the machine's apk: none may be an option there.
+        if text.starts_with('-') || name.starts_with('-') {
+            return Err(bad("a name does not begin with a dash"));
+        }
         // The tag stands behind the name or at the end.
         let (rest, tag) = match rest.split_once('@') {
             None => (rest, None),
@@ -203,7 +207,9 @@ mod tests {
         ] {
             assert_eq!(Dependency::parse(text).unwrap().to_string(), written, "{text}");
         }
-        for text in ["", "!", "=1", "a=", "a=x", "a@", "a<>=1", "a b", "a==1"] {
+        for text in
+            ["", "!", "-a", "!-a", "--allow-untrusted", "=1", "a=", "a=x", "a@", "a<>=1", "a b", "a==1"]
+        {
             assert!(Dependency::parse(text).is_err(), "{text}");
         }
     }

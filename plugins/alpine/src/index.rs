@@ -20,7 +20,7 @@ use crate::signature::{self, Signature};
 
 /// Largest index, compressed, in bytes: the signed part goes to the host as one file.
 const MAX_INDEX: u64 = 64 << 20;
-/// Largest index, in bytes: fifty times that of Alpine's community.
+/// Largest index, in bytes. A stanza has about 400, so this is a million packages.
 const MAX_TEXT: u64 = 512 << 20;
 
 /// Most signatures that are tried: each takes a look at all of the data.

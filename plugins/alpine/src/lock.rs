@@ -6,6 +6,7 @@
 use ctr_forge_plugin::{Error, ErrorKind, Result, TrustLink};
 use serde::{Deserialize, Serialize};
 
+use crate::dependency::Dependency;
 use crate::package::sha1_of;
 use crate::version;
 
@@ -84,7 +85,11 @@ impl Lock {
                 return Err(bad(format!("the lock has a repository at \"{url}\", which is no URL")));
             }
         }
-        let words = lock.world.iter().chain([&lock.arch, &lock.release]);
+        for word in &lock.world {
+            Dependency::parse(word)
+                .map_err(|e| bad(format!("the lock has {word:?} in its world")).because(&e))?;
+        }
+        let words = [&lock.arch, &lock.release];
         if let Some(word) = words.into_iter().find(|word| word.contains(|c: char| c.is_control())) {
             return Err(bad(format!("the lock has {word:?}, which is no word")));
         }

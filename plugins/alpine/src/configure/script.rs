@@ -65,7 +65,7 @@ struct Known {
     unless: &'static [&'static str],
 }
 
-/// The trigger of busybox, as Alpine 3.16 to 3.21 have it. With a kernel's modules it does more:
+/// The trigger of busybox, as Alpine 3.20 has it. With a kernel's modules it does more:
 /// see `modelled`.
 const KNOWN: &[Known] = &[Known {
     digest: "sha256:ee9a4fa1a1f7fe847db63603df19d2f5b45684d6f8d47112f770738c66fefa5f",

@@ -20,8 +20,8 @@ const CHECKSUM: &[u8] = b"APK-TOOLS.checksum.SHA1";
 /// What begins the name of a file that only keeps its directory in a repository of sources.
 const KEEP: &[u8] = b".keep_";
 
-/// What one package may ask of its reader: 64 GiB of files, a hundred times the largest of
-/// Alpine. How much there is room for the host knows.
+/// What one package may ask of its reader: 64 GiB of files. How much there is room for the host
+/// knows.
 const LIMITS: Limits =
     Limits { max_entries: 2 << 20, max_extension: 1 << 20, max_size: 64 << 30, max_trailing: 64 << 20 };
 
