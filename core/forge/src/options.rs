@@ -129,7 +129,7 @@ fn parse_word(option: &OptionSpec, word: &OsStr) -> Result<Given> {
     };
     match option.kind {
         ValueType::Path => Ok(Given::Path { path: word.into(), to: None }),
-        ValueType::WordOrPath if is_path(word) => Ok(Given::Path { path: word.into(), to: None }),
+        ValueType::WordOrPath if is_path(option, word) => Ok(Given::Path { path: word.into(), to: None }),
         ValueType::PathMap => {
             let bytes = word.as_bytes();
             let colon = bytes.iter().position(|&byte| byte == b':').filter(|&colon| colon > 0);
@@ -149,8 +149,11 @@ fn parse_word(option: &OptionSpec, word: &OsStr) -> Result<Given> {
 }
 
 /// Whether a word names a file where it might also be something else.
-fn is_path(word: &OsStr) -> bool {
-    ["/", "./", "../"].iter().any(|start| word.as_bytes().starts_with(start.as_bytes()))
+fn is_path(option: &OptionSpec, word: &OsStr) -> bool {
+    let word = word.as_bytes();
+    let suffixes = &option.path_suffixes;
+    ["/", "./", "../"].iter().any(|start| word.starts_with(start.as_bytes()))
+        && (suffixes.is_empty() || suffixes.iter().any(|suffix| word.ends_with(suffix.as_bytes())))
 }
 
 /// The JSON of a value that is not a file; the error says what is expected.
@@ -242,6 +245,7 @@ mod tests {
               { name = "copy", help = "", type = "path-map", repeat = true },
               { name = "packages", help = "", separator = "," },
               { name = "add", help = "", type = "word-or-path", repeat = true },
+              { name = "file", help = "", type = "word-or-path", path-suffixes = [".rpm"], repeat = true },
             ]"#;
         let words: &[(&str, &[&str])] = &[
             ("limit", &["64K"]),
@@ -249,11 +253,13 @@ mod tests {
             ("copy", &["/etc/hosts:/etc/hosts:0:0"]),
             ("packages", &["a,b", "c,"]),
             ("add", &["a/stable", "/b.deb"]),
+            ("file", &["/usr/bin/git", "/b.rpm"]),
         ];
         let expected = json!({
             "text": "d", "flag": false, "depth": 3, "limit": 65536, "label": [{"a": "b=c"}],
             "copy": [{"path": "/etc/hosts", "to": "/etc/hosts:0:0"}], "packages": ["a", "b", "c"],
             "add": ["a/stable", {"path": "/b.deb"}],
+            "file": ["/usr/bin/git", {"path": "/b.rpm"}],
         });
         assert_eq!(parse(options, words).unwrap(), expected);
         assert_eq!(parse(options, &[("flag", &["true"])]).unwrap()["flag"], true);

@@ -215,6 +215,10 @@ pub struct OptionSpec {
     /// The only values allowed, where not empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
+    /// Of [`ValueType::WordOrPath`]: a path is a file only with one of these at its end, where
+    /// any is named; else it is a word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_suffixes: Vec<String>,
     /// Options that cannot stand beside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,
@@ -254,7 +258,7 @@ pub enum ValueType {
     /// See [`PathValue`](crate::PathValue).
     PathMap,
     /// A word, as `string`, or a file, as `path`, where it begins with `/`, `./` or `../`:
-    /// the name of a package or a package of one's own.
+    /// the name of a package or a package of one's own. See [`OptionSpec::path_suffixes`].
     WordOrPath,
 }
 
