@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek};
 
+use ctr_forge_packages::file;
 use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, FetchUrl, Host, Result};
 
 use crate::apk::{Apk, ApkError};
-use crate::choose::open;
 use crate::lock::{Lock, LockedPackage};
 use crate::options::Options;
 use crate::releases;
@@ -115,7 +115,7 @@ fn kept_name(package: &LockedPackage) -> String {
 fn locals(options: &Options, host: &Host) -> Result<HashMap<String, File>> {
     let mut locals = HashMap::new();
     for value in options.files() {
-        let file = open(value, host)?;
+        let file = file::package(value, host)?;
         let clone = file.try_clone().map_err(|e| Error::io(format!("cannot read {}", value.path), e))?;
         let apk = Apk::open(clone)
             .map_err(|e| Error::new(e.kind(), format!("{} cannot be used", value.path)).because(&e))?;

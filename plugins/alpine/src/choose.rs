@@ -1,8 +1,8 @@
 //! `resolve`: from words to a lock.
 
 use std::collections::HashMap;
-use std::fs::File;
 
+use ctr_forge_packages::file;
 use ctr_forge_plugin::{
     CheckedBy, Error, ErrorKind, Host, Package as Reported, PathValue, Request, Resolved, Result,
     SourceReport, TrustLink, Vouch,
@@ -14,7 +14,7 @@ use crate::index::{self, Index};
 use crate::lock::{Lock, LockedPackage, LockedRepository};
 use crate::options::Options;
 use crate::package::{Package, parse_index, purl};
-use crate::places::{self, Places, file_name};
+use crate::places::{self, Places};
 use crate::releases;
 use crate::repository::package_url;
 use crate::resolve::{self, Offer, ResolveError};
@@ -100,10 +100,10 @@ pub(crate) fn world(options: &Options, host: &Host) -> Result<Vec<String>> {
         let parsed = Dependency::parse(word).map_err(|e| Error::usage(e.to_string()).option("package"))?;
         world.push(parsed.to_string());
     }
-    for file in &options.world {
-        for word in places::text(file, host)?.split_ascii_whitespace() {
+    for value in &options.world {
+        for word in file::text(value, host)?.split_ascii_whitespace() {
             let parsed = Dependency::parse(word).map_err(|e| Error::usage(e.to_string()).option("world"));
-            world.push(parsed.map_err(|error| error.context(file.path.clone()))?.to_string());
+            world.push(parsed.map_err(|error| error.context(value.path.clone()))?.to_string());
         }
     }
     if !options.no_base && options.world.is_empty() {
@@ -121,8 +121,8 @@ fn locals(options: &Options, places: &Places, host: &Host) -> Result<Vec<Local>>
 }
 
 fn local(value: &PathValue, options: &Options, places: &Places, host: &Host) -> Result<Local> {
-    let name = file_name(&value.path);
-    let mut file = open(value, host)?;
+    let name = file::name(&value.path).to_owned();
+    let mut file = file::package(value, host)?;
     let sum = host.digest(&file)?;
     let clone = file.try_clone().map_err(|e| Error::io(format!("cannot read {name}"), e))?;
     let apk = Apk::open(clone)
@@ -153,13 +153,6 @@ fn local(value: &PathValue, options: &Options, places: &Places, host: &Host) -> 
         checked_by: CheckedBy::Plugin,
     };
     Ok(Local { apk, size: sum.size, link })
-}
-
-pub(crate) fn open(value: &PathValue, host: &Host) -> Result<File> {
-    let file = value
-        .file
-        .ok_or_else(|| Error::usage("a package cannot come from standard input").option("package"))?;
-    host.take(file)
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> Error {

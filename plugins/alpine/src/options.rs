@@ -1,12 +1,10 @@
 //! What the user asks for, as `plugin.toml` has it.
 
-use ctr_forge_plugin::{Error, PathValue, Result};
+use ctr_forge_packages::option::{self, WordOrPath};
+use ctr_forge_plugin::{PathValue, Result};
 use serde::Deserialize;
 
 use crate::engine::Engine;
-
-/// How long a script may take where nothing else is said: half an hour.
-const DEFAULT_TIMEOUT: u64 = 1800;
 
 /// As `plugin.toml` has them.
 #[derive(Debug, Default, Deserialize)]
@@ -64,28 +62,15 @@ pub enum Scripts {
     Skip,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum WordOrPath {
-    Word(String),
-    Path(PathValue),
-}
-
 impl Options {
     /// The packages that are named, as the user wrote them.
     pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
-        self.package.iter().filter_map(|package| match package {
-            WordOrPath::Word(word) => Some(word.as_str()),
-            WordOrPath::Path(_) => None,
-        })
+        self.package.iter().filter_map(WordOrPath::word)
     }
 
     /// The package files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathValue> {
-        self.package.iter().filter_map(|package| match package {
-            WordOrPath::Word(_) => None,
-            WordOrPath::Path(path) => Some(path),
-        })
+        self.package.iter().filter_map(WordOrPath::path)
     }
 
     /// Whether the user names repositories.
@@ -95,13 +80,7 @@ impl Options {
 
     /// How long a script may take, in seconds; `None` for as long as it likes.
     pub(crate) fn script_timeout(&self) -> Result<Option<u64>> {
-        match self.script_timeout.as_deref() {
-            None => Ok(Some(DEFAULT_TIMEOUT)),
-            Some("0") => Ok(None),
-            Some(word) => word.parse().map(Some).map_err(|_| {
-                Error::usage(format!("\"{word}\" is no number of seconds")).option("script-timeout")
-            }),
-        }
+        option::script_timeout(self.script_timeout.as_deref())
     }
 }
 

@@ -1,16 +1,11 @@
 //! Which repositories a request uses, and who may sign for them.
 
-use std::fs::File;
-use std::io::Read;
-
-use ctr_forge_plugin::{Error, ErrorKind, Host, PathValue, Result};
+use ctr_forge_packages::file;
+use ctr_forge_plugin::{Error, ErrorKind, Host, Result};
 
 use crate::options::Options;
 use crate::releases;
 use crate::repository::{self, Place, Repository};
-
-/// Largest file of keys, repositories or words, in bytes.
-const MAX_FILE: u64 = 16 << 20;
 
 /// Alpine's repositories that are used where nothing else is said.
 const COMPONENTS: [&str; 2] = ["main", "community"];
@@ -31,8 +26,11 @@ pub(crate) struct Places {
 
 /// The repositories of a request for an architecture, Alpine's name of it.
 pub(crate) fn places(options: &Options, arch: &str, host: &Host) -> Result<Places> {
-    let given: Keys =
-        options.key.iter().map(|key| Ok((file_name(&key.path), take(key, host)?))).collect::<Result<_>>()?;
+    let given: Keys = options
+        .key
+        .iter()
+        .map(|key| Ok((file::name(&key.path).to_owned(), file::content(key, host)?)))
+        .collect::<Result<_>>()?;
     let named = named(options, host)?;
     let release = release(options)?;
     let shipped = shipped(arch);
@@ -97,11 +95,11 @@ fn named(options: &Options, host: &Host) -> Result<Vec<Repository>> {
         let repository = Repository::parse(line).map_err(|error| error.option("repo"))?;
         repositories.push(repository.ok_or_else(|| Error::usage("a repository is empty").option("repo"))?);
     }
-    for file in &options.repo_file {
-        for line in text(file, host)?.lines() {
+    for value in &options.repo_file {
+        for line in file::text(value, host)?.lines() {
             let repository = Repository::parse(line);
             let repository =
-                repository.map_err(|error| error.context(file.path.clone()).option("repo-file"))?;
+                repository.map_err(|error| error.context(value.path.clone()).option("repo-file"))?;
             repositories.extend(repository);
         }
     }
@@ -120,29 +118,4 @@ pub(crate) fn keys(options: &Options, arch: &str, host: &Host) -> Result<Keys> {
 fn shipped(arch: &str) -> (Keys, Vec<String>) {
     let keys = releases::keys(arch).into_iter();
     keys.map(|key| ((key.name, key.pem.to_vec()), key.fingerprint)).unzip()
-}
-
-/// The content of a text file that the host opened for an option.
-pub(crate) fn text(value: &PathValue, host: &Host) -> Result<String> {
-    String::from_utf8(take(value, host)?)
-        .map_err(|_| Error::new(ErrorKind::Input, format!("{} is no text", value.path)))
-}
-
-/// The content of a file that the host opened for an option.
-fn take(value: &PathValue, host: &Host) -> Result<Vec<u8>> {
-    let file = value.file.ok_or_else(|| Error::usage(format!("{} cannot be read here", value.path)))?;
-    bounded(host.take(file)?).map_err(|e| Error::io(format!("cannot read {}", value.path), e))
-}
-
-fn bounded(file: File) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match file.take(MAX_FILE + 1).read_to_end(&mut bytes)? as u64 > MAX_FILE {
-        false => Ok(bytes),
-        true => Err(std::io::Error::other(format!("it has more than {} MiB", MAX_FILE >> 20))),
-    }
-}
-
-/// A path's last part.
-pub(crate) fn file_name(path: &str) -> String {
-    path.rsplit('/').next().unwrap_or(path).to_owned()
 }

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 
+use ctr_forge_packages::file;
 use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, FetchUrl, Fetches, Host, Result};
 
-use crate::choose::open;
 use crate::host_apt::HostApt;
 use crate::install::{Archive, Chosen, Plain, Step};
 use crate::lock::{Lock, LockedPackage};
@@ -111,7 +111,7 @@ fn locals(options: &Options, host: &Host) -> Result<HashMap<String, File>> {
     let mut locals = HashMap::new();
     for word in options.words()? {
         if let Word::File(value) = word {
-            let file = open(&value, host)?;
+            let file = file::package(&value, host)?;
             locals.insert(host.digest(&file)?.digest, file);
         }
     }

@@ -1,9 +1,9 @@
 //! `resolve`: from words to a lock.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::thread;
 
+use ctr_forge_packages::file;
 use ctr_forge_plugin::{Error, ErrorKind, Host, Package as Reported, PathValue, Request, Resolved, Result};
 use ctr_forge_plugin::{SourceReport, TrustLink};
 
@@ -124,19 +124,12 @@ fn locals(words: &[Word], host: &Host) -> Result<Vec<Local>> {
 }
 
 fn local(value: &PathValue, host: &Host) -> Result<Local> {
-    let file = open(value, host)?;
+    let file = file::package(value, host)?;
     let sum = host.digest(&file)?;
     let name = value.path.rsplit('/').next().unwrap_or_default().to_owned();
     let mut deb = Deb::open(file, &value.path).map_err(|e| broken(&e))?;
     let control = deb.control().map_err(|e| broken(&e))?;
     Ok(Local { name, control: control.description().to_vec(), digest: sum.digest, size: sum.size })
-}
-
-pub(crate) fn open(value: &PathValue, host: &Host) -> Result<File> {
-    let file = value
-        .file
-        .ok_or_else(|| Error::usage("a package cannot come from standard input").option("package"))?;
-    host.take(file)
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> Error {

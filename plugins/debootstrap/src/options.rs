@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
+use ctr_forge_packages::option::{self, WordOrPath};
 use ctr_forge_plugin::{Error, PathValue, Result};
 use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::package::{Package, Priority};
 use crate::resolve::Want;
-
-/// How long the scripts of a stratum may take where nothing else is said: half an hour.
-const DEFAULT_TIMEOUT: u64 = 1800;
 
 /// As `plugin.toml` has them.
 #[derive(Debug, Default, Deserialize)]
@@ -138,13 +136,6 @@ pub enum Scripts {
     Skip,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum WordOrPath {
-    Word(String),
-    Path(PathValue),
-}
-
 /// A package that is wanted, as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -204,31 +195,19 @@ impl Options {
             }
             named.push(first.as_str());
         }
-        named.extend(self.package.iter().filter_map(|package| match package {
-            WordOrPath::Word(word) => Some(word.as_str()),
-            WordOrPath::Path(_) => None,
-        }));
+        named.extend(self.package.iter().filter_map(WordOrPath::word));
         named.extend(self.include.iter().map(String::as_str));
         Ok(named)
     }
 
     /// The package files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathValue> {
-        self.package.iter().filter_map(|package| match package {
-            WordOrPath::Word(_) => None,
-            WordOrPath::Path(path) => Some(path),
-        })
+        self.package.iter().filter_map(WordOrPath::path)
     }
 
     /// How long scripts may take, in seconds; `None` for as long as they like.
     pub(crate) fn script_timeout(&self) -> Result<Option<u64>> {
-        match self.script_timeout.as_deref() {
-            None => Ok(Some(DEFAULT_TIMEOUT)),
-            Some("0") => Ok(None),
-            Some(word) => word.parse().map(Some).map_err(|_| {
-                Error::usage(format!("\"{word}\" is no number of seconds")).option("script-timeout")
-            }),
-        }
+        option::script_timeout(self.script_timeout.as_deref())
     }
 
     /// Where the host's apt configuration is.

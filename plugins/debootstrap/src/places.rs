@@ -1,18 +1,15 @@
 //! Which repositories a request uses, who may sign for them and who may carry their bytes.
 
 use std::fs;
-use std::io::Read;
 
-use ctr_forge_plugin::{Error, ErrorKind, FetchUrl, Host, PathValue, Result};
+use ctr_forge_packages::file;
+use ctr_forge_plugin::{Error, ErrorKind, FetchUrl, Host, Result};
 
 use crate::host_apt::HostApt;
 use crate::index::Place;
 use crate::options::Options;
 use crate::releases::{self, ArchiveKind, Release, Stamp};
 use crate::repository::{self, Repository, SignedBy};
-
-/// Largest file of keys or repositories, in bytes.
-const MAX_FILE: u64 = 16 << 20;
 
 /// The release that is asked for, known or not.
 pub(crate) fn release(options: &Options) -> Result<Release> {
@@ -103,12 +100,12 @@ fn repositories(
     for text in &options.repo {
         repositories.extend(words(text, "repo")?);
     }
-    for file in &options.repo_file {
-        let bytes = take(file, host)?;
+    for value in &options.repo_file {
+        let bytes = file::content(value, host)?;
         let text = String::from_utf8_lossy(&bytes);
         let found = repository::parse_words(&text, &release.codename, &named);
         repositories
-            .extend(found.map_err(|e| Error::usage(format!("{}: {e}", file.path)).option("repo-file"))?);
+            .extend(found.map_err(|e| Error::usage(format!("{}: {e}", value.path)).option("repo-file"))?);
     }
     match own.is_empty() && repositories.is_empty() {
         false => Ok((own, repositories)),
@@ -120,7 +117,7 @@ fn repositories(
 type Keys = Vec<(String, Vec<u8>)>;
 
 fn given_keys(options: &Options, host: &Host) -> Result<Keys> {
-    options.key.iter().map(|key| Ok((key.path.clone(), take(key, host)?))).collect()
+    options.key.iter().map(|key| Ok((key.path.clone(), file::content(key, host)?))).collect()
 }
 
 /// The keys that may sign for a repository, and of those the fingerprints that count.
@@ -136,7 +133,7 @@ fn keys(
         SignedBy::Files(paths) => {
             let files = paths.iter().map(|path| {
                 let name = path.display().to_string();
-                let bytes = fs::File::open(path).and_then(bounded);
+                let bytes = fs::File::open(path).and_then(file::bounded);
                 bytes
                     .map(|bytes| (name.clone(), bytes))
                     .map_err(|e| Error::io(format!("cannot read {name}, the key of {repository}"), e))
@@ -180,20 +177,6 @@ pub(crate) fn escaped(path: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     path.bytes().map(escape).collect()
-}
-
-/// The content of a file that the host opened for an option.
-pub(crate) fn take(value: &PathValue, host: &Host) -> Result<Vec<u8>> {
-    let file = value.file.ok_or_else(|| Error::usage(format!("{} cannot be read here", value.path)))?;
-    bounded(host.take(file)?).map_err(|e| Error::io(format!("cannot read {}", value.path), e))
-}
-
-fn bounded(file: fs::File) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match file.take(MAX_FILE + 1).read_to_end(&mut bytes)? as u64 > MAX_FILE {
-        false => Ok(bytes),
-        true => Err(std::io::Error::other(format!("it has more than {} MiB", MAX_FILE >> 20))),
-    }
 }
 
 #[cfg(test)]

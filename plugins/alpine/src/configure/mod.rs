@@ -23,7 +23,7 @@ use crate::apk::Control;
 use crate::lock::Lock;
 
 pub(crate) use modelled::{HELD_BACK, Modelled};
-pub(crate) use run::{date_shadow, put, run};
+pub(crate) use run::{date_shadow, run};
 pub(crate) use script::Step;
 
 /// The scripts that a new root runs, in their order around a package's files.

@@ -4,19 +4,16 @@
 //! at the end the triggers (apk-package(5)).
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
 use ctr_forge_plugin::{Error, ErrorKind, Host, Result, Rootfs, Script, ScriptOutcome};
-use ctr_forge_rootfs::{Entry, Kind, RootPath, TOUCHED, Writer};
+use ctr_forge_rootfs::RootPath;
 
 use super::{INSTALL, TRIGGER, triggers};
 use crate::build::{Built, Task, cannot_install, chosen};
 use crate::install::users::{GROUP, PASSWD};
 use crate::install::{DATABASE, Install, Record};
-
-/// Bytes written at a time.
-const BUFFER: usize = 256 << 10;
 
 /// What busybox' `adduser` and `addgroup` leave beside the files that they change.
 const BACKUPS: [&str; 3] = ["/etc/passwd-", "/etc/group-", "/etc/shadow-"];
@@ -26,17 +23,16 @@ const PASSING: [&str; 2] = ["/run", "/tmp"];
 
 const SHADOW: &str = "/etc/shadow";
 
-type Sink = BufWriter<Box<dyn Write>>;
-
 /// Builds the root and writes it to `stream`.
 pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
     let installed: u64 =
         task.lock.packages.iter().fold(0, |sum: u64, package| sum.saturating_add(package.installed_size));
     let rootfs = task.host.rootfs(task.arch, installed.checked_mul(2))?;
-    let install = Install::new(nowhere(), task.settings, &[]);
+    let install = Install::new(root::nowhere(), task.settings, &[]);
     let mut build = Build { task, rootfs: &rootfs, install, scripts: Vec::new() };
     task.host.phase("Unpacking and configuring packages");
-    place_of_scripts(&rootfs)?;
+    // The place of apk's database, where scripts lie while they run.
+    root::directories(&rootfs, ["lib", "lib/apk", DATABASE])?;
     for index in 0..task.lock.packages.len() {
         build.package(index)?;
         task.host.progress(index as u64 + 1, task.lock.packages.len() as u64, "packages")?;
@@ -44,11 +40,11 @@ pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
     build.triggers()?;
     let Build { install, scripts, .. } = build;
     task.host.phase("Finishing the root filesystem");
-    let records = into_root(&rootfs, |sink| {
+    let records = root::write(&rootfs, |sink| {
         let mut install = install;
         install.redirect(sink);
         let (records, sink) = install.finish(&task.settled).map_err(cannot_install)?;
-        finish(sink)?;
+        root::finish(sink)?;
         Ok(records)
     })?;
     let cleaned = clean(&rootfs, &records)?;
@@ -61,7 +57,7 @@ pub(crate) fn run(task: &Task<'_>, stream: &File) -> Result<Built> {
 struct Build<'b, 'a> {
     task: &'b Task<'a>,
     rootfs: &'b Rootfs<'b>,
-    install: Install<'a, Sink>,
+    install: Install<'a, root::Sink>,
     scripts: Vec<Script>,
 }
 
@@ -78,11 +74,11 @@ impl Build<'_, '_> {
             self.script(&package.name, &title, before, text, std::slice::from_ref(&package.version))?;
         }
         let install = &mut self.install;
-        into_root(self.rootfs, |sink| {
+        root::write(self.rootfs, |sink| {
             install.redirect(sink);
             install.package(&mut apk, &chosen(package, task.lock)).map_err(cannot_install)?;
             install.directories().map_err(cannot_install)?;
-            finish(install.redirect(nowhere()))
+            root::finish(install.redirect(root::nowhere()))
         })?;
         task.archives.done(index)?;
         if let Some(text) = scripts.get(after) {
@@ -156,19 +152,6 @@ impl Build<'_, '_> {
     }
 }
 
-/// The place of apk's database, where scripts lie while they run.
-fn place_of_scripts(rootfs: &Rootfs<'_>) -> Result<()> {
-    into_root(rootfs, |mut writer| {
-        for path in ["lib", "lib/apk", DATABASE] {
-            let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
-            let entry = Entry { mtime: TOUCHED, ..Entry::directory(path) };
-            let written = writer.entry(&entry, &mut io::empty());
-            written.map_err(|e| Error::plugin("cannot write to the root").because(&e))?;
-        }
-        finish(writer)
-    })
-}
-
 /// That a script failed: how, and the end of what it printed.
 fn failed(title: &str, script: &str, outcome: &RunOutcome) -> Error {
     let how = match outcome.code {
@@ -223,36 +206,4 @@ pub(crate) fn date_shadow(host: &Host, rootfs: &Rootfs<'_>, epoch: i64) -> Resul
         host.warn("etc/shadow has the date of this build, for there is no busybox to change it");
     }
     Ok(())
-}
-
-/// Puts files of the build's own into the root.
-pub(crate) fn put(rootfs: &Rootfs<'_>, files: &[(String, Vec<u8>)]) -> Result<()> {
-    into_root(rootfs, |mut writer| {
-        for (path, content) in files {
-            let path = RootPath::new(path.as_bytes()).map_err(|e| Error::plugin(e.to_string()))?;
-            let kind = Kind::File { size: content.len() as u64 };
-            let entry = Entry { mtime: TOUCHED, ..Entry::new(path, kind, 0o644) };
-            let written = writer.entry(&entry, &mut &**content);
-            written.map_err(|e| Error::plugin("cannot write to the root").because(&e))?;
-        }
-        finish(writer)
-    })
-}
-
-fn nowhere() -> Writer<Sink> {
-    Writer::new(BufWriter::new(Box::new(io::sink())))
-}
-
-/// Writes a tar stream that the root takes in meanwhile.
-fn into_root<T>(rootfs: &Rootfs<'_>, write: impl FnOnce(Writer<Sink>) -> Result<T>) -> Result<T> {
-    rootfs.apply_from(|pipe| {
-        let sink: Box<dyn Write> = Box::new(pipe);
-        write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages())
-    })
-}
-
-/// Ends a stream into the root.
-fn finish(writer: Writer<Sink>) -> Result<()> {
-    let finished = writer.finish().and_then(|mut sink| sink.flush());
-    finished.map_err(|e| Error::io("cannot write to the root", e))
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::sandbox::{ROOT_IN_MACHINE, RunParams, View};
 use ctr_forge_plugin::{
     BuildTarget, Check, Error, ErrorKind, Host, Package as Reported, Request, Resolved, Result, Rootfs,
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::build::repository_lines;
 use crate::choose::{self, apk_arch};
-use crate::configure::{date_shadow, put};
+use crate::configure::date_shadow;
 use crate::index;
 use crate::lock::{Lock, LockedRepository};
 use crate::options::{Options, Scripts};
@@ -151,7 +152,7 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     host.phase("Finishing the root filesystem");
     let packages = packages(&rootfs, &lock)?;
     let lines: String = repository_lines(&lock).into_iter().map(|line| line + "\n").collect();
-    put(&rootfs, &[(REPOSITORIES.to_owned(), lines.into_bytes())])?;
+    root::put(&rootfs, [(REPOSITORIES.to_owned(), 0o644, lines.as_bytes())])?;
     let cleaned = clean(&rootfs)?;
     date_shadow(host, &rootfs, epoch)?;
     rootfs.export_without(&stream, &request.context.exclude)?;
@@ -178,7 +179,7 @@ fn prepare(rootfs: &Rootfs<'_>, places: &Places) -> Result<()> {
     let lines: String =
         places.all.iter().map(|place| line(place.base(), place.repository.tag.as_deref())).collect();
     files.push((REPOSITORIES.to_owned(), lines.into_bytes()));
-    put(rootfs, &files)
+    root::put(rootfs, files.iter().map(|(path, content)| (path.clone(), 0o644, &content[..])))
 }
 
 fn command(options: &Options, lock: &Lock, program: String) -> Vec<String> {

@@ -2,9 +2,8 @@
 //!
 //! What stays is the same whenever and wherever the image is built.
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::{Result, Rootfs};
-
-use super::put;
 
 /// Files that say when something was done, or that are made anew where they are needed.
 const FILES: &[&str] = &[
@@ -70,7 +69,7 @@ pub(crate) fn clean(rootfs: &Rootfs<'_>) -> Result<Vec<String>> {
     rootfs.remove(gone.clone())?;
     // machine-id(5): an image that is used on several machines has an empty one.
     if rootfs.read("/etc/machine-id")?.is_some() {
-        put(rootfs, [("etc/machine-id".to_owned(), 0o644, &b""[..])].into_iter())?;
+        root::put(rootfs, [("etc/machine-id".to_owned(), 0o644, &b""[..])])?;
         gone.push("/etc/machine-id".to_owned());
     }
     Ok(gone)

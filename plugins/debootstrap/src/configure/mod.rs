@@ -23,12 +23,11 @@ mod script;
 pub(crate) mod sources;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::{Error, Host, Result, Rootfs, Script};
-use ctr_forge_rootfs::{Entry, Kind, RootPath, Writer};
 
 use crate::archives::Archives;
 use crate::index::Place;
@@ -36,12 +35,6 @@ use crate::install::{Archive, Install, InstallError, Installed, Settings};
 use crate::lock::Lock;
 use crate::options::Options;
 use crate::places;
-
-/// Bytes written at a time.
-const BUFFER: usize = 256 << 10;
-
-/// Where packages go: the root, or nowhere if it has them.
-type Sink = BufWriter<Box<dyn Write>>;
 
 /// What a build is made with.
 pub(crate) struct Task<'a> {
@@ -73,8 +66,12 @@ const UNPACKED: u64 = 8;
 pub(crate) fn configure(task: &Task<'_>, stream: &File) -> Result<Configured> {
     let packed: u64 = task.lock.packages.iter().map(|package| package.size).sum();
     let rootfs = task.host.rootfs(task.arch, packed.checked_mul(UNPACKED))?;
-    let mut build =
-        Build { task, rootfs: &rootfs, install: Install::new(nowhere(), task.settings), scripts: Vec::new() };
+    let mut build = Build {
+        task,
+        rootfs: &rootfs,
+        install: Install::new(root::nowhere(), task.settings),
+        scripts: Vec::new(),
+    };
     let (base, count) = base::load(&mut build)?;
     let mut archives = task.archives.iter_from(count);
     for (stratum, packages) in strata(task.lock) {
@@ -118,7 +115,7 @@ fn strata(lock: &Lock) -> Vec<(u32, Range<usize>)> {
 struct Build<'b, 'a> {
     task: &'b Task<'a>,
     rootfs: &'b Rootfs<'b>,
-    install: Install<'a, Sink>,
+    install: Install<'a, root::Sink>,
     scripts: Vec<Script>,
 }
 
@@ -148,7 +145,7 @@ impl Build<'_, '_> {
         let status = self.rootfs.read_all("/var/lib/dpkg/status")?;
         self.install.divert(&self.rootfs.read_all("/var/lib/dpkg/diversions")?);
         let (task, install) = (self.task, &mut self.install);
-        into_root(self.rootfs, |sink| {
+        root::write(self.rootfs, |sink| {
             install.redirect(sink);
             install
                 .unpack(archives, |step| {
@@ -157,7 +154,7 @@ impl Build<'_, '_> {
                 })
                 .and_then(|()| install.database(&status))
                 .map_err(cannot_install)?;
-            finish(install.redirect(nowhere()))
+            root::finish(install.redirect(root::nowhere()))
         })
     }
 
@@ -187,40 +184,6 @@ impl Build<'_, '_> {
         }
         Ok(())
     }
-}
-
-fn nowhere() -> Writer<Sink> {
-    Writer::new(BufWriter::new(Box::new(io::sink())))
-}
-
-/// Writes a tar stream that the root takes in meanwhile.
-fn into_root<T>(rootfs: &Rootfs<'_>, write: impl FnOnce(Writer<Sink>) -> Result<T>) -> Result<T> {
-    rootfs.apply_from(|pipe| {
-        let sink: Box<dyn Write> = Box::new(pipe);
-        write(Writer::new(BufWriter::with_capacity(BUFFER, sink)).with_packages())
-    })
-}
-
-/// Ends a stream into the root.
-fn finish(writer: Writer<Sink>) -> Result<()> {
-    let finished = writer.finish().and_then(|mut sink| sink.flush());
-    finished.map_err(|e| Error::io("cannot write to the root", e))
-}
-
-/// Puts files of the build's own into the root.
-fn put<'c>(rootfs: &Rootfs<'_>, files: impl Iterator<Item = (String, u16, &'c [u8])>) -> Result<()> {
-    into_root(rootfs, |mut writer| {
-        for (path, mode, mut content) in files {
-            let path = RootPath::new(path.as_bytes())
-                .map_err(|e| Error::plugin("a file of the build has an impossible path").because(&e))?;
-            let kind = Kind::File { size: content.len() as u64 };
-            let entry = Entry { mtime: ctr_forge_rootfs::TOUCHED, ..Entry::new(path, kind, mode) };
-            writer
-                .entry(&entry, &mut content)
-                .map_err(|e| Error::plugin("cannot write to the root").because(&e))?;
-        }
-        finish(writer)
-    })
 }
 
 fn cannot_install(error: InstallError) -> Error {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::sandbox::{Cover, RunOutcome, RunParams};
 use ctr_forge_plugin::{Error, ErrorKind, Result, Rootfs, Script, ScriptOutcome};
 
-use super::{Task, put};
+use super::Task;
 use crate::deb::Control;
 
 /// Where dpkg has the control files of a package whose `preinst` runs. debconf looks there for
@@ -65,7 +66,7 @@ pub(super) fn preinst(
         return Ok(None);
     }
     let files = control.iter().map(|(name, file)| (format!("{TEMPORARY}/{name}"), 0o755, &*file.content));
-    put(rootfs, files)?;
+    root::put(rootfs, files)?;
     let path = format!("{TEMPORARY}/preinst");
     let mut params = command(task, &[&path, "install"])?;
     let dpkg = task.lock.packages.iter().find(|package| package.name == "dpkg");

@@ -1,8 +1,8 @@
 //! Where the image's own apt finds packages: sources.list(5), in its newer form.
 
+use ctr_forge_packages::root;
 use ctr_forge_plugin::{Result, Rootfs};
 
-use super::put;
 use crate::index::Place;
 use crate::lock::{Lock, LockedIndex};
 use crate::places::key_extension;
@@ -23,7 +23,7 @@ pub(crate) fn write(lock: &Lock, places: &[Place], rootfs: &Rootfs<'_>, has_apt:
     let keyring = format!("/usr/share/keyrings/{}-archive-keyring.gpg", lock.distribution);
     let keyring = rootfs.read(keyring.as_str())?.is_some().then_some(keyring);
     let files = files(lock, places, keyring.as_deref());
-    put(rootfs, files.iter().map(|(path, mode, content)| (path.clone(), *mode, &content[..])))
+    root::put(rootfs, files.iter().map(|(path, mode, content)| (path.clone(), *mode, &content[..])))
 }
 
 /// A stanza: one place, whatever its suites.

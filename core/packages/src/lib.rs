@@ -1,0 +1,11 @@
+//! What sources of packages have in common, whatever the packages are.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `option` | words of the command line that all of them take |
+//! | `file` | files that the host opened for an option |
+//! | `root` | streams into a root on disk |
+
+pub mod file;
+pub mod option;
+pub mod root;
