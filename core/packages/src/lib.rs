@@ -5,7 +5,9 @@
 //! | `option` | words of the command line that all of them take |
 //! | `file` | files that the host opened for an option |
 //! | `root` | streams into a root on disk |
+//! | `solve` | which packages hold together |
 
 pub mod file;
 pub mod option;
 pub mod root;
+pub mod solve;

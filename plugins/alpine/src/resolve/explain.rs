@@ -4,13 +4,12 @@
 //! line; what explains a line stands indented below it.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use resolvo::Requirement;
-use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
+use ctr_forge_packages::solve::Core;
 
-use super::solve::{Slots, fitting, package_of};
+use super::solve::{fitting, need};
 use super::universe::{NameId, PackageId, Universe};
 use crate::dependency::Dependency;
 use crate::version;
@@ -20,39 +19,6 @@ const MAX_LINES: usize = 16;
 
 /// The most names that a line lists.
 const MAX_NAMES: usize = 4;
-
-/// The relations that cannot hold together.
-#[derive(Debug, Default)]
-pub(super) struct Core {
-    /// By package, the world being none, which of its dependencies cannot be met.
-    needs: BTreeMap<Option<PackageId>, BTreeSet<usize>>,
-    /// By package, whom it cannot stand beside.
-    conflicts: BTreeMap<Option<PackageId>, BTreeSet<PackageId>>,
-}
-
-impl Core {
-    pub(super) fn new(graph: &ConflictGraph, slots: &Slots<'_, '_>) -> Self {
-        let mut core = Self::default();
-        for edge in graph.graph.edge_indices() {
-            let Some((from, to)) = graph.graph.edge_endpoints(edge) else { continue };
-            let package = |node| match graph.graph[node] {
-                ConflictNode::Solvable(solvable) => Some(package_of(solvable)),
-                _ => None,
-            };
-            match (&graph.graph[edge], package(to)) {
-                (ConflictEdge::Requires(Requirement::Union(union)), _) => {
-                    let (depender, index) = slots.dependency(*union);
-                    core.needs.entry(depender).or_default().insert(index);
-                }
-                (ConflictEdge::Conflict(_), Some(to)) => {
-                    core.conflicts.entry(package(from)).or_default().insert(to);
-                }
-                _ => {}
-            }
-        }
-        core
-    }
-}
 
 /// The reasons, a line each, without a newline at the end.
 pub(super) fn explain(universe: &Universe<'_>, core: &Core) -> String {
@@ -93,11 +59,9 @@ impl Prose<'_, '_> {
             self.line(depth, &text);
         }
         for &index in core.needs.get(&depender).into_iter().flatten() {
-            let need = match depender {
-                None => &universe.wants[index],
-                Some(id) => &universe[id].depends[index],
-            };
-            self.need(depender, need, depth);
+            if let Some(need) = need(universe, depender, index) {
+                self.need(depender, need, depth);
+            }
         }
     }
 

@@ -1,21 +1,11 @@
 //! Another choice, where apk's contradicts itself: a SAT solver with apk's preferences.
-//!
-//! To the solver each version of a package is the one candidate of a name of its own. What is
-//! needed is a union of such names, the best in front; what must not be together is a
-//! constraint that no candidate of the other name fulfils.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::fmt::Display;
 
-use resolvo::{
-    Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner,
-    KnownDependencies, NameId as SlotName, Problem, Requirement, SolvableId, Solver, SolverCache, StringId,
-    UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
-};
+use ctr_forge_packages::solve::{self, Slots, Wanted};
 
 use super::check;
-use super::explain::{Core, explain};
+use super::explain::explain;
 use super::universe::{NameId, PackageId, Provider, Universe};
 use crate::dependency::Dependency;
 use crate::version;
@@ -77,23 +67,10 @@ fn is_allowed(universe: &Universe<'_>, id: PackageId) -> bool {
 }
 
 fn solve_with(universe: &Universe<'_>, extra: &[PackageId]) -> Result<Vec<PackageId>, String> {
-    let provider = Slots { universe, unions: RefCell::default() };
-    let wants = (0..universe.wants.len()).filter(|&want| !universe.wants[want].1.conflict);
-    let mut requirements: Vec<ConditionalRequirement> =
-        wants.map(|want| provider.union(None, want).into()).collect();
-    let single = |&id: &PackageId| ConditionalRequirement::from(Requirement::Single(version_set(id, true)));
-    requirements.extend(extra.iter().map(single));
     let unwanted = universe.wants.iter().flat_map(|(name, want)| misfits(universe, None, *name, want));
-    let constraints = unwanted.map(|id| version_set(id, false)).collect();
-    let mut solver = Solver::new(provider);
-    match solver.solve(Problem::new().requirements(requirements).constraints(constraints)) {
-        Ok(chosen) => Ok(chosen.into_iter().map(package_of).collect()),
-        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let graph = conflict.graph(&solver);
-            Err(explain(universe, &Core::new(&graph, solver.provider())))
-        }
-        Err(UnsolvableOrCancelled::Cancelled(_)) => unreachable!("nothing cancels the solver"),
-    }
+    let wanted =
+        Wanted { needs: needs(&universe.wants).count(), slots: extra.to_vec(), without: unwanted.collect() };
+    solve::solve(universe, &wanted).map_err(|core| explain(universe, &core))
 }
 
 /// Who answers to a name and does not fit what is asked of it: a constraint is for all of them.
@@ -142,130 +119,47 @@ pub(super) fn fitting(
     all.into_iter().map(|one| one.package).collect()
 }
 
-pub(super) fn package_of(solvable: SolvableId) -> PackageId {
-    solvable.into_raw() as usize
+/// What is needed, without what must not be there.
+pub(super) fn needs<'d, 'a>(
+    dependencies: &'d [(NameId, Dependency<'a>)],
+) -> impl Iterator<Item = &'d (NameId, Dependency<'a>)> {
+    dependencies.iter().filter(|(_, dependency)| !dependency.conflict)
 }
 
-fn raw(package: PackageId) -> u32 {
-    u32::try_from(package).expect("an index has fewer than 2^32 packages")
-}
-
-/// The one candidate, or none: `require`d, or forbidden.
-fn version_set(package: PackageId, require: bool) -> VersionSetId {
-    VersionSetId(raw(package) * 2 + u32::from(!require))
-}
-
-fn package_of_set(set: VersionSetId) -> PackageId {
-    set.0 as usize / 2
-}
-
-/// Each package as a name with one candidate.
-pub(super) struct Slots<'u, 'a> {
+/// A need by its number among those of a package; of nobody, among those of the world.
+pub(super) fn need<'u, 'a>(
     universe: &'u Universe<'a>,
-    /// Whose dependency each union is (the world's without one), and which of them.
-    unions: RefCell<Vec<(Option<PackageId>, usize)>>,
+    depender: Option<PackageId>,
+    number: usize,
+) -> Option<&'u (NameId, Dependency<'a>)> {
+    let dependencies = depender.map_or(&universe.wants, |id| &universe[id].depends);
+    needs(dependencies).nth(number)
 }
 
-impl Slots<'_, '_> {
-    /// Which dependency a union is.
-    pub(super) fn dependency(&self, union: VersionSetUnionId) -> (Option<PackageId>, usize) {
-        self.unions.borrow()[union.0 as usize]
+impl Slots for Universe<'_> {
+    fn count(&self) -> usize {
+        self.package_count()
     }
 
-    fn union(&self, depender: Option<PackageId>, index: usize) -> Requirement {
-        let mut unions = self.unions.borrow_mut();
-        unions.push((depender, index));
-        Requirement::Union(VersionSetUnionId(raw(unions.len() - 1)))
+    fn needs(&self, slot: PackageId) -> Option<usize> {
+        Some(needs(&self[slot].depends).count())
     }
 
-    /// Who cannot be beside a package.
-    fn enemies(&self, id: PackageId) -> Vec<PackageId> {
-        let universe = self.universe;
-        let relations = &universe[id];
+    fn fulfilling(&self, owner: Option<PackageId>, number: usize) -> Vec<PackageId> {
+        need(self, owner, number).map(|need| fitting(self, owner, need)).unwrap_or_default()
+    }
+
+    fn enemies(&self, slot: PackageId) -> Vec<PackageId> {
+        let relations = &self[slot];
         let by_names = relations.names.iter().flat_map(|(name, version)| {
-            let others = universe[*name].providers.iter();
+            let others = self[*name].providers.iter();
             others.filter(move |one| version.is_some() || one.version.is_some()).map(|one| one.package)
         });
         let by_needs =
-            relations.depends.iter().flat_map(|(name, need)| misfits(universe, Some(id), *name, need));
-        let mut enemies: Vec<PackageId> = by_names.chain(by_needs).filter(|&other| other != id).collect();
+            relations.depends.iter().flat_map(|(name, need)| misfits(self, Some(slot), *name, need));
+        let mut enemies: Vec<PackageId> = by_names.chain(by_needs).filter(|&other| other != slot).collect();
         enemies.sort_unstable();
         enemies.dedup();
         enemies
-    }
-}
-
-impl Interner for Slots<'_, '_> {
-    type NameId = SlotName;
-    type SolvableId = SolvableId;
-
-    fn display_solvable(&self, solvable: SolvableId) -> impl Display + '_ {
-        solvable.into_raw()
-    }
-
-    fn display_name(&self, name: SlotName) -> impl Display + '_ {
-        name.into_raw()
-    }
-
-    fn display_version_set(&self, set: VersionSetId) -> impl Display + '_ {
-        set.0
-    }
-
-    fn display_string(&self, string: StringId) -> impl Display + '_ {
-        string.0
-    }
-
-    fn version_set_name(&self, set: VersionSetId) -> SlotName {
-        SlotName::from_raw(raw(package_of_set(set)))
-    }
-
-    fn solvable_name(&self, solvable: SolvableId) -> SlotName {
-        SlotName::from_raw(solvable.into_raw())
-    }
-
-    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
-        let (depender, index) = self.dependency(union);
-        let dependency = match depender {
-            None => &self.universe.wants[index],
-            Some(package) => &self.universe[package].depends[index],
-        };
-        let mut packages = fitting(self.universe, depender, dependency);
-        if packages.is_empty() {
-            // A name that nobody has, for what nobody fulfils.
-            packages.push(self.universe.package_count());
-        }
-        packages.into_iter().map(|package| version_set(package, true))
-    }
-
-    fn resolve_condition(&self, _: ConditionId) -> Condition {
-        unreachable!("no requirement has a condition")
-    }
-}
-
-impl DependencyProvider for Slots<'_, '_> {
-    async fn filter_candidates(
-        &self,
-        candidates: &[SolvableId],
-        set: VersionSetId,
-        inverse: bool,
-    ) -> Vec<SolvableId> {
-        let all = set == version_set(package_of_set(set), true);
-        if all == inverse { Vec::new() } else { candidates.to_vec() }
-    }
-
-    async fn get_candidates(&self, name: SlotName) -> Option<Candidates> {
-        let is_known = (name.into_raw() as usize) < self.universe.package_count();
-        let candidates = vec![SolvableId::from_raw(name.into_raw())];
-        is_known.then(|| Candidates { candidates, ..Candidates::default() })
-    }
-
-    async fn sort_candidates(&self, _: &SolverCache<Self>, _: &mut [SolvableId]) {}
-
-    async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        let id = package_of(solvable);
-        let needs = self.universe[id].depends.iter().enumerate().filter(|(_, (_, need))| !need.conflict);
-        let requirements = needs.map(|(index, _)| self.union(Some(id), index).into()).collect();
-        let constrains = self.enemies(id).into_iter().map(|other| version_set(other, false)).collect();
-        Dependencies::Known(KnownDependencies { requirements, constrains })
     }
 }

@@ -4,14 +4,12 @@
 //! line: "x 1.0 needs y (>= 2), but the newest y is 1.5". What explains a line stands indented
 //! below it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use resolvo::Requirement;
-use resolvo::conflict::{ConflictEdge, ConflictGraph, ConflictNode};
+use ctr_forge_packages::solve::Core;
 
 use super::needs::{Alternative, Cause, Needs};
-use super::solve::{Provider, slot_of};
 use super::universe::{ArchId, SlotId, Universe};
 use crate::package::MultiArch;
 use crate::relation::Relation;
@@ -23,63 +21,11 @@ const MAX_LINES: usize = 16;
 /// The most names that a line lists.
 const MAX_NAMES: usize = 4;
 
-/// The relations that cannot hold together.
-#[derive(Debug, Default)]
-pub(super) struct Core {
-    wanted: Vec<SlotId>,
-    /// By package, which of its needs cannot be met.
-    needs: BTreeMap<SlotId, Vec<usize>>,
-    /// By package, whom it conflicts with.
-    conflicts: BTreeMap<SlotId, Vec<SlotId>>,
-}
-
-impl Core {
-    pub(super) fn new(graph: &ConflictGraph, provider: &Provider<'_, '_, '_>) -> Self {
-        let mut core = Self::default();
-        for edge in graph.graph.edge_indices() {
-            let Some((from, to)) = graph.graph.edge_endpoints(edge) else { continue };
-            let target = match graph.graph[to] {
-                ConflictNode::Solvable(solvable) => Some(slot_of(solvable)),
-                _ => None,
-            };
-            match (&graph.graph[edge], &graph.graph[from], target) {
-                (ConflictEdge::Requires(Requirement::Union(union)), _, _) => {
-                    let (slot, group) = provider.need(*union);
-                    core.needs.entry(slot).or_default().push(group);
-                }
-                (ConflictEdge::Requires(Requirement::Single(_)), _, Some(slot)) => {
-                    core.wanted.push(slot);
-                }
-                (ConflictEdge::Conflict(_), ConflictNode::Solvable(from), Some(to)) => {
-                    core.conflicts.entry(slot_of(*from)).or_default().push(to);
-                }
-                _ => {}
-            }
-        }
-        core.tidy();
-        core
-    }
-
-    /// The graph has an edge for each alternative, in the order of the solver's thoughts.
-    fn tidy(&mut self) {
-        self.wanted.sort_unstable();
-        self.wanted.dedup();
-        for groups in self.needs.values_mut() {
-            groups.sort_unstable();
-            groups.dedup();
-        }
-        for others in self.conflicts.values_mut() {
-            others.sort_unstable();
-            others.dedup();
-        }
-    }
-}
-
 /// The reasons, a line each, without a newline at the end.
 pub(super) fn explain(needs: &Needs<'_, '_>, core: &Core) -> String {
     let mut prose = Prose { needs, core, told: HashSet::new(), text: String::new(), lines: 0 };
     for &slot in &core.wanted {
-        prose.package(slot, 0);
+        prose.package(SlotId::new(slot), 0);
     }
     prose.text.truncate(prose.text.trim_end().len());
     prose.text
@@ -114,11 +60,11 @@ impl Prose<'_, '_, '_> {
         if let Some((field, error)) = &needs.of(slot).unreadable {
             self.line(depth, &format!("{name} cannot be used: its {field} cannot be read: {error}"));
         }
-        for &other in core.conflicts.get(&slot).into_iter().flatten() {
-            let text = self.conflict(slot, other);
+        for &other in core.conflicts.get(&Some(slot.index())).into_iter().flatten() {
+            let text = self.conflict(slot, SlotId::new(other));
             self.line(depth, &text);
         }
-        for &group in core.needs.get(&slot).into_iter().flatten() {
+        for &group in core.needs.get(&Some(slot.index())).into_iter().flatten() {
             self.need(&name, &needs.of(slot).groups[group], depth);
         }
     }
@@ -144,8 +90,8 @@ impl Prose<'_, '_, '_> {
     fn has_reasons(&self, slot: SlotId) -> bool {
         !self.told.contains(&slot)
             && (self.needs.of(slot).unreadable.is_some()
-                || self.core.conflicts.contains_key(&slot)
-                || self.core.needs.contains_key(&slot))
+                || self.core.conflicts.contains_key(&Some(slot.index()))
+                || self.core.needs.contains_key(&Some(slot.index())))
     }
 
     /// "a 1.0 conflicts with b 2.0, and both are wanted: b by c 3.0".
@@ -173,14 +119,16 @@ impl Prose<'_, '_, '_> {
 
     /// "b by c 3.0", unless the request itself wants it.
     fn wanted_by(&self, slot: SlotId) -> Option<String> {
-        if self.core.wanted.contains(&slot) {
+        if self.core.wanted.contains(&slot.index()) {
             return None;
         }
-        let mut dependers = self.core.needs.iter().filter(|(depender, groups)| {
-            let all = &self.needs.of(**depender).groups;
+        let needs =
+            self.core.needs.iter().filter_map(|(depender, groups)| Some((SlotId::new((*depender)?), groups)));
+        let mut dependers = needs.filter(|(depender, groups)| {
+            let all = &self.needs.of(*depender).groups;
             groups.iter().any(|&g| all[g].iter().any(|a| a.slots.contains(&slot)))
         });
-        let (&depender, _) = dependers.next()?;
+        let (depender, _) = dependers.next()?;
         let universe = self.needs.universe;
         Some(format!("{} by {}", universe[slot].name, title(universe, depender)))
     }
