@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, LOCATION, PROXY_AUTHORIZATION};
 use ureq::http::{self, HeaderName, HeaderValue, Response};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::{ClientCert, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body};
 use url::Url;
@@ -24,9 +24,13 @@ const MAX_REDIRECTS: usize = 10;
 
 /// Connections for a batch. With ureq's features as they are here, nothing is
 /// decompressed and no cookie kept.
-pub(crate) fn agent(config: &Config, roots: RootCerts) -> Agent {
+pub(crate) fn agent(config: &Config, roots: RootCerts, client: Option<ClientCert>) -> Agent {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .client_cert(client)
+        .unversioned_rustls_crypto_provider(provider)
+        .build();
     let retry = &config.retry;
     let settings = Agent::config_builder()
         .tls_config(tls)
@@ -115,7 +119,7 @@ fn hop(
     let config = job.fetcher().config();
     let url = shown(at);
     let proxy = proxy::choose(&config.proxies, job.proxy, at)?;
-    if at.scheme() == "https" && !job.fetcher().has_roots()? {
+    if at.scheme() == "https" && !job.has_roots(at)? {
         let reason = "no certificate authorities are installed".to_owned();
         return Err(FetchError::network(url, NetworkFault::Tls(reason)).into());
     }
@@ -134,7 +138,7 @@ fn hop(
     }
     let request =
         request.body(()).map_err(|error| FetchError::Url { url: url.clone(), reason: error.to_string() })?;
-    let agent = job.agent()?;
+    let agent = job.agent(at)?;
     // Without a proxy the settings stay the agent's, for which the library keeps its TLS state.
     let request = match proxy {
         Some(proxy) => agent.configure_request(request).proxy(Some(proxy)).build(),

@@ -6,6 +6,7 @@
 //! or a connection that is being made cannot be interrupted; the thread is then left
 //! behind, and ends by itself within [`Retry::connect`](crate::Retry::connect).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,12 +18,14 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 use ureq::tls::RootCerts;
+use url::Url;
 
 use crate::cache::Cache;
 use crate::client;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{FetchError, NetworkFault};
+use crate::identity::Identity;
 use crate::obtain::{Obtained, obtain};
 use crate::request::{Fetched, Location, Progress, Request};
 use crate::roots;
@@ -57,7 +60,14 @@ impl Fetcher {
     /// Starts to fetch `requests`. `wake` is called, from other threads, whenever there is
     /// an outcome to take, and about ten times a second while bytes arrive; it may still be
     /// under way when the batch has just been dropped.
-    pub fn start(self: &Arc<Self>, requests: Vec<Request>, wake: impl Fn() + Send + Sync + 'static) -> Batch {
+    ///
+    /// Servers that `identities` has are connected to as they say, and no others.
+    pub fn start(
+        self: &Arc<Self>,
+        requests: Vec<Request>,
+        identities: Vec<Identity>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Batch {
         let meters = requests.iter().map(Meter::new).collect();
         let outcomes = requests.iter().map(|_| None).collect();
         let shared = Arc::new(Shared {
@@ -66,7 +76,8 @@ impl Fetcher {
             meters,
             line: Mutex::new(Line { next: 0, outcomes, done: 0, workers: 0, stopped: false }),
             changed: Condvar::new(),
-            agent: Mutex::new(None),
+            agents: Mutex::default(),
+            identities,
             wake: Box::new(wake),
             woken: Mutex::new(Instant::now()),
         });
@@ -93,11 +104,6 @@ impl Fetcher {
 
     fn roots(&self) -> Result<&RootCerts, FetchError> {
         read_once(&self.roots, || roots::read(&self.config.certificates).map(RootCerts::from))
-    }
-
-    /// Whether there is any authority to trust.
-    pub(crate) fn has_roots(&self) -> Result<bool, FetchError> {
-        Ok(matches!(self.roots()?, RootCerts::Specific(roots) if !roots.is_empty()))
     }
 }
 
@@ -159,9 +165,7 @@ impl Drop for Batch {
         shared.lock().stopped = true;
         shared.changed.notify_all();
         // After the mark, so that no agent is made that nobody shuts down.
-        if let Some(agent) = lock(&shared.agent).take() {
-            agent.shutdown();
-        }
+        std::mem::take(&mut *lock(&shared.agents)).into_values().for_each(|agent| agent.shutdown());
         let ended = shared.changed.wait_timeout_while(shared.lock(), STOP_TIME, |line| line.workers > 0);
         drop(ended);
     }
@@ -175,7 +179,9 @@ pub(crate) struct Shared {
     line: Mutex<Line>,
     /// A thread ended, or all are to end.
     changed: Condvar,
-    agent: Mutex<Option<Agent>>,
+    /// By the place of an identity; `None` for servers without one.
+    agents: Mutex<BTreeMap<Option<usize>, Agent>>,
+    identities: Vec<Identity>,
     wake: Box<dyn Fn() + Send + Sync>,
     woken: Mutex<Instant>,
 }
@@ -344,13 +350,33 @@ impl<'a> Job<'a> {
         self.meter.total.store(total, Ordering::Relaxed);
     }
 
-    /// The connections of the batch.
-    pub(crate) fn agent(&self) -> Result<Agent, FetchError> {
-        let mut agent = lock(&self.shared.agent);
+    /// The batch's connections to the server of `url`.
+    pub(crate) fn agent(&self, url: &Url) -> Result<Agent, FetchError> {
+        let place = self.shared.identities.iter().position(|identity| identity.is_for(url));
+        let mut agents = lock(&self.shared.agents);
         self.check()?;
-        if agent.is_none() {
-            *agent = Some(client::agent(&self.fetcher().config, self.fetcher().roots()?.clone()));
+        if let Some(agent) = agents.get(&place) {
+            return Ok(agent.clone());
         }
-        agent.clone().ok_or_else(|| FetchError::Cancelled { name: self.request.name.clone() })
+        let client = self.identity(url).and_then(Identity::client).cloned();
+        let agent = client::agent(&self.fetcher().config, self.roots(url)?.clone(), client);
+        agents.insert(place, agent.clone());
+        Ok(agent)
+    }
+
+    /// Whether any authority could vouch for the server of `url`.
+    pub(crate) fn has_roots(&self, url: &Url) -> Result<bool, FetchError> {
+        Ok(matches!(self.roots(url)?, RootCerts::Specific(roots) if !roots.is_empty()))
+    }
+
+    fn roots(&self, url: &Url) -> Result<&RootCerts, FetchError> {
+        match self.identity(url).and_then(Identity::authorities) {
+            Some(roots) => Ok(roots),
+            None => self.fetcher().roots(),
+        }
+    }
+
+    fn identity(&self, url: &Url) -> Option<&Identity> {
+        self.shared.identities.iter().find(|identity| identity.is_for(url))
     }
 }

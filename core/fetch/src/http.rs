@@ -30,7 +30,7 @@ impl Http {
     pub fn new(config: &Config) -> Result<Self, FetchError> {
         let roots = roots::read(&config.certificates)?;
         let has_roots = !roots.is_empty();
-        let agent = client::agent(config, RootCerts::from(roots));
+        let agent = client::agent(config, RootCerts::from(roots), None);
         Ok(Self { agent, config: config.clone(), has_roots })
     }
 

@@ -11,7 +11,7 @@
 //! | `fetcher` | batches: threads, order, progress, stopping |
 //! | `obtain`, `unpack` | one request: the cache, then each of its URLs; without its compression |
 //! | `transfer`, `range`, `retry` | one URL over HTTP: resumed, retried |
-//! | `client`, `proxy`, `forward`, `roots` | one GET: redirects, proxies, TLS |
+//! | `client`, `proxy`, `forward`, `roots`, `identity` | one GET: redirects, proxies, TLS |
 //! | `http` | requests of any kind, for the client of registries |
 //! | `credentials` | `apt_auth.conf(5)` and `.netrc` |
 //! | `cache`, `incoming`, `stored` | content on disk: found, arriving, verified |
@@ -34,6 +34,7 @@ mod error;
 mod fetcher;
 mod forward;
 mod http;
+mod identity;
 mod incoming;
 mod kept;
 mod obtain;
@@ -53,5 +54,6 @@ pub use digest::{Algorithm, Expected, ParseExpectedError};
 pub use error::{FetchError, NetworkFault, SizeFault};
 pub use fetcher::{Batch, Fetcher};
 pub use http::Http;
+pub use identity::Identity;
 pub use kept::Draft;
 pub use request::{Fetched, Location, Origin, Progress, Request, Unpacked};

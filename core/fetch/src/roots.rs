@@ -47,7 +47,7 @@ fn system() -> Vec<Certificate<'static>> {
 }
 
 /// The certificates of a PEM file, of which there must be one at least.
-fn certificates(pem: &[u8]) -> io::Result<Vec<Certificate<'static>>> {
+pub(crate) fn certificates(pem: &[u8]) -> io::Result<Vec<Certificate<'static>>> {
     let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let certificates = parse_pem(pem)
         .filter_map(|item| match item {

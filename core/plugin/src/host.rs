@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::abi::{self, Bytes, HostTable, Reply, field};
 use crate::message::{
-    Draft, FetchBatch, FetchOutcome, FetchParams, FileAnswer, InsideRequest, KeepDraft, KeptName, Key,
-    ToolName, Verified, VerifyParams, service,
+    Draft, FetchBatch, FetchIdentity, FetchOutcome, FetchParams, FileAnswer, InsideRequest, KeepDraft,
+    KeptName, Key, ToolName, Verified, VerifyParams, service,
 };
 use crate::sandbox::{
     Change, RootfsChanges, RootfsCreated, RootfsEntries, RootfsParams, RootfsPath, RootfsRemove, RootfsTar,
@@ -189,8 +189,17 @@ impl Host {
 
     /// Begins to download files, all at once. They are taken in the order asked for.
     pub fn fetch(&self, requests: Vec<FetchRequest>) -> Result<Fetches<'_>> {
+        self.fetch_as(requests, Vec::new())
+    }
+
+    /// As [`Host::fetch`]; these servers are connected to as their identity says.
+    pub fn fetch_as(
+        &self,
+        requests: Vec<FetchRequest>,
+        identities: Vec<FetchIdentity>,
+    ) -> Result<Fetches<'_>> {
         let left = requests.len();
-        let batch = self.call(service::FETCH, FetchParams { requests })?;
+        let batch = self.call(service::FETCH, FetchParams { requests, identities })?;
         Ok(Fetches { host: self, batch, left })
     }
 

@@ -44,10 +44,10 @@ pub use manifest::{
     ValueType, Writes, is_name, symbol,
 };
 pub use message::{
-    BuildTarget, Check, CheckedBy, Context, Destination, Event, FetchRequest, FetchUrl, FileDigest, FileRef,
-    HostInfo, ImageConfig, ImageName, LayerRef, Level, OutputReport, Package, PackageTarget, PathValue,
-    PlanTarget, PlatformImage, Request, Resolved, Script, ScriptOutcome, SignatureKind, Signer, SourceReport,
-    TrustLink, Unpacked, Vouch,
+    BuildTarget, Check, CheckedBy, Context, Destination, Event, FetchIdentity, FetchRequest, FetchUrl,
+    FileDigest, FileRef, HostInfo, ImageConfig, ImageName, LayerRef, Level, OutputReport, Package,
+    PackageTarget, PathValue, PlanTarget, PlatformImage, Request, Resolved, Script, ScriptOutcome,
+    SignatureKind, Signer, SourceReport, TrustLink, Unpacked, Vouch,
 };
 pub use output::Output;
 pub use serve::{invoke_alone, serve, serve_on};

@@ -593,6 +593,33 @@ pub struct FileDigest {
 pub struct FetchParams {
     /// What to download. Any number: those not yet taken wait on disk.
     pub requests: Vec<FetchRequest>,
+    /// How connections are made to servers that ask for more than the usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<FetchIdentity>,
+}
+
+/// How connections to one server are made.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FetchIdentity {
+    /// A URL of that server: scheme, host and port count.
+    pub url: String,
+    /// The only authorities that may vouch for it: certificates in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
+    /// The certificate to show it, and those between it and its authority, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The private key of that, in PEM; absent where it stands behind the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Without the private key.
+impl std::fmt::Debug for FetchIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchIdentity").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// One file to download.

@@ -72,7 +72,7 @@ fn start(config: Config, requests: Vec<Request>) -> (Batch, mpsc::Receiver<()>) 
     let (sender, receiver) = mpsc::channel();
     // Nobody listens any more once the batch is dropped.
     let wake = move || _ = sender.send(());
-    (Arc::new(Fetcher::new(config)).start(requests, wake), receiver)
+    (Arc::new(Fetcher::new(config)).start(requests, Vec::new(), wake), receiver)
 }
 
 /// All outcomes of a batch.

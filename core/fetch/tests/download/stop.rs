@@ -16,7 +16,7 @@ fn start_and_drop(server: &Server, request: Request, directory: &Path) {
     let long = Duration::from_secs(60);
     (config.retry.idle, config.retry.delay, config.retry.longest_delay) = (long, long, long);
     let fetcher = Arc::new(Fetcher::new(config));
-    let batch = fetcher.start(vec![request], || {});
+    let batch = fetcher.start(vec![request], Vec::new(), || {});
     while server.asked().is_empty() {
         thread::sleep(Duration::from_millis(1));
     }

@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ctr_forge_fetch::{
-    Batch, Expected, FetchError, Location, NetworkFault, ParseExpectedError, Progress, Request, Unpacked,
+    Batch, Expected, FetchError, Identity, Location, NetworkFault, ParseExpectedError, Progress, Request,
+    Unpacked,
 };
-use ctr_forge_plugin::message::{FetchBatch, FetchOutcome, FetchParams, service};
+use ctr_forge_plugin::message::{FetchBatch, FetchIdentity, FetchOutcome, FetchParams, service};
 use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, Result};
 use serde_json::Value;
 
@@ -68,13 +69,14 @@ impl Downloads {
             digest: request.unpacked.as_ref().map(|plain| plain.digest.clone()).or(request.digest.clone()),
         });
         let asked = asked.collect();
+        let identities = params.identities.iter().map(identity).collect::<Result<Vec<_>>>()?;
         let requests = params.requests.into_iter().map(request).collect::<Result<Vec<_>>>()?;
         let happened = Arc::clone(&self.happened);
         let wake = move || {
             // It fails only where it has counted so far that whoever polls is awake already.
             let _ = rustix::io::write(&*happened, &1_u64.to_ne_bytes());
         };
-        let batch = forge.fetcher.start(requests, wake);
+        let batch = forge.fetcher.start(requests, identities, wake);
         let number = self.next;
         self.next += 1;
         let told = Progress::default();
@@ -184,6 +186,17 @@ fn answer(
         }
     };
     encode(outcome, files)
+}
+
+fn identity(asked: &FetchIdentity) -> Result<Identity> {
+    let client = match (&asked.certificate, &asked.key) {
+        (Some(certificate), Some(key)) => Some((certificate.as_bytes(), key.as_bytes())),
+        (Some(both), None) => Some((both.as_bytes(), both.as_bytes())),
+        (None, _) => None,
+    };
+    let authorities = asked.authorities.as_deref().map(str::as_bytes);
+    Identity::new(&asked.url, authorities, client)
+        .map_err(|error| failed("from a server with certificates of its own", &error))
 }
 
 fn request(asked: FetchRequest) -> Result<Request> {
