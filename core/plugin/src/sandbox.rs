@@ -123,7 +123,8 @@ pub struct RunParams {
     /// Its whole environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Further descriptors that it finds open, by their numbers, from 3 on.
+    /// Further descriptors that it finds open, by their numbers: 0, its standard input, which is
+    /// empty otherwise, and from 3 on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<i32, FileRef>,
     /// Which file system it sees.

@@ -133,12 +133,14 @@ fn a_plugins_method_is_called_in_the_root(rung: Rung) {
             name: name.into(),
             params: serde_json::Value::Null,
         };
-        let params = RunParams { inside: Some(inside), ..RunParams::default() };
+        let env = BTreeMap::from([("HOME".to_owned(), "/".to_owned())]);
+        let params = RunParams { inside: Some(inside), env, ..RunParams::default() };
         world.sandbox().call(params, "text".into(), Vec::new(), &mut |_| ())
     };
     let outcome = call("write").unwrap();
     assert_eq!(outcome.answer, Some(serde_json::json!({ "wrote": "text", "uid": 0 })));
     assert_eq!((outcome.code, outcome.output.as_str()), (Some(0), "writing\n"));
+    assert_eq!(call("environment").unwrap().answer, Some(serde_json::json!({ "HOME": "/" })));
     assert!(call("other").unwrap_err().to_string().contains("no other"));
     let outcome = call("abort").unwrap();
     assert_eq!((outcome.answer, outcome.signal), (None, Some(6)));
@@ -154,6 +156,11 @@ fn descriptors_are_where_they_are_expected(rung: Rung) {
     let outcome = world.sandbox().run(params, given, &mut |_| ()).unwrap();
     // ls has one for the directory, which takes the lowest number that is free.
     assert_eq!(outcome.output, "three\nnine\n0\n1\n2\n3\n4\n9\n");
+    let input = |number| RunParams { files: BTreeMap::from([(number, FileRef { fd: 0 })]), ..shell("cat") };
+    let mut run = |params| world.sandbox().run(params, vec![temporary(b"/usr/lib/a\n")], &mut |_| ());
+    assert_eq!(run(input(0)).unwrap().output, "/usr/lib/a\n");
+    assert_eq!(run(RunParams { files: BTreeMap::new(), ..input(0) }).unwrap().output, "");
+    run(input(1)).unwrap_err();
 }
 
 fn links_do_not_lead_out(rung: Rung) {

@@ -162,6 +162,10 @@ impl ctr_forge_sandbox::Loader for NoPlugins {
                 std::os::unix::fs::chown("/etc/from-inside", Some(7), Some(8)).unwrap();
                 Ok(serde_json::json!({ "wrote": code, "uid": rustix::process::getuid().as_raw() }))
             }
+            "environment" => {
+                let vars = std::env::vars().collect::<std::collections::BTreeMap<_, _>>();
+                Ok(serde_json::json!(vars))
+            }
             "abort" => std::process::abort(),
             name => Err(ctr_forge_plugin::Error::usage(format!("no {name}"))),
         }))
