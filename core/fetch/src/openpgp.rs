@@ -29,7 +29,12 @@
 //!   Where none counts, the first refusal is the error.
 //!
 //! The hash must be SHA-256, SHA-384, SHA-512 or SHA-3; the key RSA of at least
-//! 2048 bits, EdDSA, or ECDSA on a NIST curve. All others are refused, DSA too.
+//! 2048 bits, EdDSA, or ECDSA on a NIST curve. All others are refused, DSA too. Those
+//! that are not even known, such as ML-DSA, are passed over beside one that counts.
+//!
+//! Signatures are of version 6, 4 or 3 (section 5.2.2); many RPM packages still have
+//! the last. One of version 3 or 4 cannot be taken for one of the other over other
+//! data: what is hashed last would be no type of signature of data.
 //!
 //! # When a key may sign
 //!

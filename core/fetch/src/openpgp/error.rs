@@ -104,11 +104,18 @@ pub enum Refusal {
         /// The reason its owner gives.
         reason: &'static str,
     },
-    /// A hash that can be forged, or that is not known.
-    #[error("the signature is made with {hash}, which does not count")]
+    /// A hash that can be forged.
+    #[error("the signature is made with {hash}, which does not count: it is too weak")]
     WeakHash {
         /// The name of the hash.
         hash: String,
+    },
+    /// A key or a hash of a kind that is not known here, such as one of the algorithms that are
+    /// to withstand quantum computers.
+    #[error("its algorithm is not supported here: {algorithm}")]
+    Unsupported {
+        /// The name of the algorithm, or its number in OpenPGP.
+        algorithm: String,
     },
     /// The signature is of the future.
     #[error("the signature is of the future: {}", date(.created))]

@@ -3,7 +3,7 @@
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{SignatureConfig, SubpacketData, SubpacketType};
 use pgp::ser::Serialize;
-use pgp::types::{EcdsaPublicParams, EddsaLegacyPublicParams, PublicParams};
+use pgp::types::{EcdsaPublicParams, EddsaLegacyPublicParams, PublicParams, VerifyingKey};
 
 /// Least size of an RSA key, in bits (NIST SP 800-131A).
 const MIN_RSA: u16 = 2048;
@@ -17,6 +17,30 @@ pub(super) const WEAK_UNTIL: u64 = 1_675_209_600;
 pub(super) fn is_strong(hash: HashAlgorithm) -> bool {
     use HashAlgorithm::{Sha3_256, Sha3_512, Sha256, Sha384, Sha512};
     matches!(hash, Sha256 | Sha384 | Sha512 | Sha3_256 | Sha3_512)
+}
+
+/// The name of a hash that nobody here can compute.
+pub(super) fn unknown_hash(hash: HashAlgorithm) -> Option<String> {
+    match hash {
+        HashAlgorithm::None | HashAlgorithm::Other(_) | HashAlgorithm::Private10 => {
+            Some(format!("hash number {}", u8::from(hash)))
+        }
+        _ => None,
+    }
+}
+
+/// The name of a key's algorithm if nobody here can do anything with it (RFC 9580, section 9.1;
+/// `draft-ietf-openpgp-pqc`, section 2.3).
+pub(super) fn unknown_key(key: &dyn VerifyingKey) -> Option<String> {
+    let PublicParams::Unknown { .. } = key.public_params() else { return None };
+    Some(match u8::from(key.algorithm()) {
+        30 => "ML-DSA-65+Ed25519".to_owned(),
+        31 => "ML-DSA-87+Ed448".to_owned(),
+        32 => "SLH-DSA-SHAKE-128s".to_owned(),
+        33 => "SLH-DSA-SHAKE-128f".to_owned(),
+        34 => "SLH-DSA-SHAKE-256s".to_owned(),
+        number => format!("key algorithm number {number}"),
+    })
 }
 
 /// Whether a self-signature made at `made` may use this hash and this key.

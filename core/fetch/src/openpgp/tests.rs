@@ -13,6 +13,7 @@ mod framing;
 mod judgement;
 mod keys;
 mod mutation;
+mod packages;
 
 /// 1 July 2024: after the samples are signed, before anything has lapsed.
 const BEFORE: u64 = 1_719_792_000;

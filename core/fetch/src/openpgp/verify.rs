@@ -247,6 +247,9 @@ impl Case<'_> {
         if is_v6 != (material.version() == KeyVersion::V6) {
             return None;
         }
+        if let Some(algorithm) = strength::unknown_key(material) {
+            return Some(Err(Refusal::Unsupported { algorithm }));
+        }
         if let Err(name) = strength::check_key(material.public_params()) {
             return Some(Err(Refusal::NotAllowed(format!("keys of type {name} do not count"))));
         }
@@ -291,6 +294,9 @@ impl Case<'_> {
 fn check_config(config: &SignatureConfig) -> Result<(), Refusal> {
     if !matches!(config.typ, SignatureType::Binary | SignatureType::Text) {
         return Err(Refusal::NotAllowed("the signature is not one of data".into()));
+    }
+    if let Some(algorithm) = strength::unknown_hash(config.hash_alg) {
+        return Err(Refusal::Unsupported { algorithm });
     }
     if !strength::is_strong(config.hash_alg) {
         return Err(Refusal::WeakHash { hash: config.hash_alg.to_string() });

@@ -102,6 +102,10 @@ for year in 2022 2024; do
     sign sha1-$year sha1-$year
 done
 
+# Its secret half makes signatures as RPM packages have them, which GnuPG makes no more.
+key packages rsa2048
+gpg --quiet --batch --pinentry-mode loopback --passphrase '' --armor --export-secret-keys packages >packages.secret.asc
+
 for name in $(gpg --with-colons --list-keys | sed -n 's/^uid:.*<\(.*\)@example.org>.*/\1/p' | grep -v stranger); do
     at "$LAPSED_AT" --armor --export "$name@example.org" >"keys/$name.asc"
 done

@@ -259,12 +259,13 @@ fn read_all(
 ) -> Result<()> {
     // A pipe has no offsets, and reading it here would take its bytes from whoever waits for
     // them; other files may never have any.
-    if !rustix::fs::fstat(file.as_fd())
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
-    {
-        return Err(Error::usage("only a regular file can be read here"));
-    }
-    let mut buffer = vec![0; 1 << 20];
+    let regular = rustix::fs::fstat(file.as_fd())
+        .ok()
+        .filter(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());
+    let stat = regular.ok_or_else(|| Error::usage("only a regular file can be read here"))?;
+    // Signatures and keys are small and many; one byte more finds the end.
+    let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX).saturating_add(1);
+    let mut buffer = vec![0; size.min(1 << 20)];
     let mut offset = 0;
     loop {
         check()?;

@@ -177,6 +177,9 @@ pub(crate) fn refused(name: &str, error: &VerifyError) -> Error {
             why: Refusal::KeyExpired { .. } | Refusal::SignatureExpired { .. } | Refusal::NotYetValid { .. },
             ..
         } => Error::new(ErrorKind::Expired, format!("{name} {error}")),
+        VerifyError::Refused { why: Refusal::Unsupported { .. }, .. } => {
+            Error::new(ErrorKind::Unsupported, format!("{name} {error}"))
+        }
         _ => Error::new(ErrorKind::Verification, format!("{name} {error}")),
     };
     match error {
