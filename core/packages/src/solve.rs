@@ -1,9 +1,10 @@
 //! Which packages hold together: a SAT solver, asked in the terms of packages.
 //!
 //! To the solver a *slot* is something that is chosen or not: a package in one version. Each is
-//! the one candidate of a name of its own. What a slot needs is a union of such names, the best
-//! in front; what cannot stand beside it is a constraint that no candidate of the other name
-//! fulfils. Which slots there are, and in which order they are to be tried, is the source's.
+//! a candidate of a name of its own, and where it can matter that it is not chosen, that is another
+//! one. What a slot needs is a union of such candidates, the best in front; what cannot stand beside
+//! it is a constraint that the other slot does not fulfil. Which slots there are, and in which order
+//! they are to be tried, is the source's.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +26,25 @@ pub trait Slots {
     /// How many needs a slot has; `None` if it cannot be had at all.
     fn needs(&self, slot: usize) -> Option<usize>;
 
-    /// The slots that fulfil a need, the best first.
-    fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<usize>;
+    /// What fulfils a need, the best first.
+    fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<Choice>;
+
+    /// Whether [`Choice::Absent`] is ever among that.
+    fn absence_counts(&self) -> bool {
+        false
+    }
 
     /// The slots that cannot stand beside this one.
     fn enemies(&self, slot: usize) -> Vec<usize>;
+}
+
+/// What becomes of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// It is chosen.
+    There(usize),
+    /// It is not.
+    Absent(usize),
 }
 
 /// What is asked for.
@@ -62,12 +77,13 @@ pub struct Core {
 pub fn solve(slots: &impl Slots, wanted: &Wanted) -> Result<Vec<usize>, Core> {
     let provider = Provider { slots, unions: RefCell::default() };
     let needs = (0..wanted.needs).map(|need| provider.union(None, need).into());
-    let single = |&slot: &usize| ConditionalRequirement::from(Requirement::Single(version_set(slot, true)));
+    let single =
+        |&slot: &usize| ConditionalRequirement::from(Requirement::Single(version_set(Choice::There(slot))));
     let requirements = needs.chain(wanted.slots.iter().map(single)).collect();
-    let constraints = wanted.without.iter().map(|&slot| version_set(slot, false)).collect();
+    let constraints = wanted.without.iter().map(|&slot| version_set(Choice::Absent(slot))).collect();
     let mut solver = Solver::new(provider);
     match solver.solve(Problem::new().requirements(requirements).constraints(constraints)) {
-        Ok(chosen) => Ok(chosen.into_iter().map(slot_of).collect()),
+        Ok(chosen) => Ok(chosen.into_iter().filter_map(there).collect()),
         Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
             let graph = conflict.graph(&solver);
             Err(Core::new(&graph, solver.provider()))
@@ -82,7 +98,7 @@ impl Core {
     fn new<S: Slots>(graph: &ConflictGraph, provider: &Provider<'_, S>) -> Self {
         let mut core = Self::default();
         let slot = |node| match graph.graph[node] {
-            ConflictNode::Solvable(solvable) => Some(slot_of(solvable)),
+            ConflictNode::Solvable(solvable) => there(solvable),
             _ => None,
         };
         for edge in graph.graph.edge_indices() {
@@ -103,21 +119,26 @@ impl Core {
     }
 }
 
-fn slot_of(solvable: SolvableId) -> usize {
-    solvable.into_raw() as usize
+/// The slot whose being chosen a candidate is.
+fn there(solvable: SolvableId) -> Option<usize> {
+    let number = solvable.into_raw();
+    number.is_multiple_of(2).then_some(number as usize / 2)
 }
 
 fn raw(number: usize) -> u32 {
     u32::try_from(number).expect("an index has fewer than 2^31 packages and relations")
 }
 
-/// A slot's one candidate, or none: it must be there, or must not.
-fn version_set(slot: usize, is_there: bool) -> VersionSetId {
-    VersionSetId(raw(slot * 2 + usize::from(!is_there)))
+/// A candidate, and the set of versions that has only it, have the same number.
+fn number(choice: Choice) -> u32 {
+    match choice {
+        Choice::There(slot) => raw(slot * 2),
+        Choice::Absent(slot) => raw(slot * 2 + 1),
+    }
 }
 
-fn slot_of_set(set: VersionSetId) -> usize {
-    set.0 as usize / 2
+fn version_set(choice: Choice) -> VersionSetId {
+    VersionSetId(number(choice))
 }
 
 /// Slots as the solver knows them.
@@ -160,21 +181,21 @@ impl<S: Slots> Interner for Provider<'_, S> {
     }
 
     fn version_set_name(&self, set: VersionSetId) -> NameId {
-        NameId::from_raw(raw(slot_of_set(set)))
+        NameId::from_raw(set.0 / 2)
     }
 
     fn solvable_name(&self, solvable: SolvableId) -> NameId {
-        NameId::from_raw(solvable.into_raw())
+        NameId::from_raw(solvable.into_raw() / 2)
     }
 
     fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
         let (owner, need) = self.need(union);
-        let mut slots = self.slots.fulfilling(owner, need);
-        if slots.is_empty() {
+        let mut choices = self.slots.fulfilling(owner, need);
+        if choices.is_empty() {
             // A name that nobody has, for what nobody fulfils.
-            slots.push(self.slots.count());
+            choices.push(Choice::There(self.slots.count()));
         }
-        slots.into_iter().map(|slot| version_set(slot, true))
+        choices.into_iter().map(version_set)
     }
 
     fn resolve_condition(&self, _: ConditionId) -> Condition {
@@ -189,26 +210,29 @@ impl<S: Slots> DependencyProvider for Provider<'_, S> {
         set: VersionSetId,
         inverse: bool,
     ) -> Vec<SolvableId> {
-        let all = set == version_set(slot_of_set(set), true);
-        if all == inverse { Vec::new() } else { candidates.to_vec() }
+        candidates.iter().copied().filter(|candidate| (candidate.into_raw() == set.0) != inverse).collect()
     }
 
     async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
-        let is_known = (name.into_raw() as usize) < self.slots.count();
-        let candidates = vec![SolvableId::from_raw(name.into_raw())];
-        is_known.then(|| Candidates { candidates, ..Candidates::default() })
+        let slot = name.into_raw() as usize;
+        let absent = self.slots.absence_counts().then_some(Choice::Absent(slot));
+        let choices = [Choice::There(slot)].into_iter().chain(absent);
+        let candidates = choices.map(|choice| SolvableId::from_raw(number(choice))).collect();
+        (slot < self.slots.count()).then(|| Candidates { candidates, ..Candidates::default() })
     }
 
     async fn sort_candidates(&self, _: &SolverCache<Self>, _: &mut [SolvableId]) {}
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        let slot = slot_of(solvable);
+        let Some(slot) = there(solvable) else {
+            return Dependencies::Known(KnownDependencies::default());
+        };
         let Some(needs) = self.slots.needs(slot) else {
             return Dependencies::Unknown(StringId(solvable.into_raw()));
         };
         let requirements = (0..needs).map(|need| self.union(Some(slot), need).into()).collect();
         let constrains =
-            self.slots.enemies(slot).into_iter().map(|other| version_set(other, false)).collect();
+            self.slots.enemies(slot).into_iter().map(|other| version_set(Choice::Absent(other))).collect();
         Dependencies::Known(KnownDependencies { requirements, constrains })
     }
 }
@@ -229,8 +253,9 @@ mod tests {
             Some(self.0[slot].0.len())
         }
 
-        fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<usize> {
-            owner.map_or_else(|| vec![0], |slot| self.0[slot].0[need].clone())
+        fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<Choice> {
+            let slots = owner.map_or_else(|| vec![0], |slot| self.0[slot].0[need].clone());
+            slots.into_iter().map(Choice::There).collect()
         }
 
         fn enemies(&self, slot: usize) -> Vec<usize> {

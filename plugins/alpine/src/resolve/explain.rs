@@ -5,8 +5,9 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
+use ctr_forge_packages::near::{self, list};
+use ctr_forge_packages::prose::Lines;
 use ctr_forge_packages::solve::Core;
 
 use super::solve::{fitting, need};
@@ -14,19 +15,13 @@ use super::universe::{NameId, PackageId, Universe};
 use crate::dependency::Dependency;
 use crate::version;
 
-/// The most lines that an explanation has. Who reads more?
-const MAX_LINES: usize = 16;
-
-/// The most names that a line lists.
-const MAX_NAMES: usize = 4;
-
 /// The reasons, a line each, without a newline at the end.
 pub(super) fn explain(universe: &Universe<'_>, core: &Core) -> String {
-    let mut prose = Prose { universe, core, told: HashSet::new(), text: String::new(), lines: 0 };
+    let mut prose = Prose { universe, core, told: HashSet::new(), lines: Lines::default() };
     prose.depender(None, 0);
-    match prose.text.trim_end() {
-        "" => "the packages asked for stand in each other's way".to_owned(),
-        text => text.to_owned(),
+    match prose.lines.into_text() {
+        text if text.is_empty() => "the packages asked for stand in each other's way".to_owned(),
+        text => text,
     }
 }
 
@@ -34,29 +29,19 @@ struct Prose<'n, 'a> {
     universe: &'n Universe<'a>,
     core: &'n Core,
     told: HashSet<Option<PackageId>>,
-    text: String,
-    lines: usize,
+    lines: Lines,
 }
 
 impl Prose<'_, '_> {
-    fn line(&mut self, depth: usize, text: &str) {
-        self.lines += 1;
-        match self.lines {
-            lines if lines < MAX_LINES => _ = writeln!(self.text, "{:1$}{text}", "", depth * 2),
-            MAX_LINES => _ = writeln!(self.text, "and more of that kind"),
-            _ => {}
-        }
-    }
-
     /// Why a package cannot be installed, or what the world wants. Nothing if that is told elsewhere.
     fn depender(&mut self, depender: Option<PackageId>, depth: usize) {
-        if !self.told.insert(depender) || self.lines > MAX_LINES {
+        if !self.told.insert(depender) || self.lines.are_full() {
             return;
         }
         let (universe, core) = (self.universe, self.core);
         for &other in core.conflicts.get(&depender).into_iter().flatten() {
             let text = conflict(universe, depender, other);
-            self.line(depth, &text);
+            self.lines.add(depth, &text);
         }
         for &index in core.needs.get(&depender).into_iter().flatten() {
             if let Some(need) = need(universe, depender, index) {
@@ -73,11 +58,11 @@ impl Prose<'_, '_> {
         };
         if fitting.is_empty() {
             let why = missing(self.universe, need);
-            return self.line(depth, &format!("{who}, but {why}"));
+            return self.lines.add(depth, &format!("{who}, but {why}"));
         }
         match fitting.len() {
-            1 => self.line(depth, &who),
-            _ => self.line(depth, &format!("{who}, of which none can be had")),
+            1 => self.lines.add(depth, &who),
+            _ => self.lines.add(depth, &format!("{who}, of which none can be had")),
         }
         for id in fitting {
             self.depender(Some(id), depth + 1);
@@ -139,44 +124,12 @@ fn missing(universe: &Universe<'_>, (name, dependency): &(NameId, Dependency<'_>
     }
 }
 
-fn list(names: &[String]) -> String {
-    let shown = names[..names.len().min(MAX_NAMES)].join(", ");
-    match names.len().saturating_sub(MAX_NAMES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// Names that are spelled much the same, for a message; empty where there are none.
 pub(super) fn near(universe: &Universe<'_>, wanted: &str) -> String {
-    let limit = if wanted.len() < 5 { 1 } else { 2 };
     let own = (0..universe.package_count()).map(|id| universe[universe[id].name].text);
-    let mut near: Vec<(usize, &str)> = own
-        .filter(|name| name.len().abs_diff(wanted.len()) <= limit)
-        .map(|name| (distance(name.as_bytes(), wanted.as_bytes()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
-    near.sort_unstable();
-    near.dedup();
+    let near = near::near(own, wanted);
     match near.as_slice() {
         [] => String::new(),
-        near => {
-            let names: Vec<String> = near.iter().map(|(_, name)| (*name).to_owned()).collect();
-            format!("there is {}", list(&names))
-        }
+        near => format!("there is {}", list(near)),
     }
-}
-
-/// How many bytes to insert, delete or replace.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let replaced = last[j] + usize::from(x != y);
-            row.push(replaced.min(last[j + 1] + 1).min(row[j] + 1));
-        }
-        last = row;
-    }
-    last[b.len()]
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use ctr_forge_packages::solve::{self, Slots, Wanted};
+use ctr_forge_packages::solve::{self, Choice, Slots, Wanted};
 
 use super::check;
 use super::explain::explain;
@@ -145,8 +145,9 @@ impl Slots for Universe<'_> {
         Some(needs(&self[slot].depends).count())
     }
 
-    fn fulfilling(&self, owner: Option<PackageId>, number: usize) -> Vec<PackageId> {
-        need(self, owner, number).map(|need| fitting(self, owner, need)).unwrap_or_default()
+    fn fulfilling(&self, owner: Option<PackageId>, number: usize) -> Vec<Choice> {
+        let fitting = need(self, owner, number).map(|need| fitting(self, owner, need));
+        fitting.unwrap_or_default().into_iter().map(Choice::There).collect()
     }
 
     fn enemies(&self, slot: PackageId) -> Vec<PackageId> {

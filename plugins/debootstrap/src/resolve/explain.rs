@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use ctr_forge_packages::near::{list, near};
+use ctr_forge_packages::prose::Lines;
 use ctr_forge_packages::solve::Core;
 
 use super::needs::{Alternative, Cause, Needs};
@@ -15,54 +17,36 @@ use crate::package::MultiArch;
 use crate::relation::Relation;
 use crate::version;
 
-/// The most lines that an explanation has. Who reads more?
-const MAX_LINES: usize = 16;
-
-/// The most names that a line lists.
-const MAX_NAMES: usize = 4;
-
 /// The reasons, a line each, without a newline at the end.
 pub(super) fn explain(needs: &Needs<'_, '_>, core: &Core) -> String {
-    let mut prose = Prose { needs, core, told: HashSet::new(), text: String::new(), lines: 0 };
+    let mut prose = Prose { needs, core, told: HashSet::new(), lines: Lines::default() };
     for &slot in &core.wanted {
         prose.package(SlotId::new(slot), 0);
     }
-    prose.text.truncate(prose.text.trim_end().len());
-    prose.text
+    prose.lines.into_text()
 }
 
 struct Prose<'n, 'u, 'a> {
     needs: &'n Needs<'u, 'a>,
     core: &'n Core,
     told: HashSet<SlotId>,
-    text: String,
-    lines: usize,
+    lines: Lines,
 }
 
 impl Prose<'_, '_, '_> {
-    fn line(&mut self, depth: usize, text: &str) {
-        self.lines += 1;
-        let text = match self.lines.cmp(&MAX_LINES) {
-            std::cmp::Ordering::Less => text,
-            std::cmp::Ordering::Equal => "and more of that kind",
-            std::cmp::Ordering::Greater => return,
-        };
-        let _ = writeln!(self.text, "{:1$}{text}", "", depth * 2);
-    }
-
     /// Why a package cannot be installed. Nothing if the reason is told elsewhere.
     fn package(&mut self, slot: SlotId, depth: usize) {
-        if !self.told.insert(slot) || self.lines > MAX_LINES {
+        if !self.told.insert(slot) || self.lines.are_full() {
             return;
         }
         let (needs, core) = (self.needs, self.core);
         let name = title(needs.universe, slot);
         if let Some((field, error)) = &needs.of(slot).unreadable {
-            self.line(depth, &format!("{name} cannot be used: its {field} cannot be read: {error}"));
+            self.lines.add(depth, &format!("{name} cannot be used: its {field} cannot be read: {error}"));
         }
         for &other in core.conflicts.get(&Some(slot.index())).into_iter().flatten() {
             let text = self.conflict(slot, SlotId::new(other));
-            self.line(depth, &text);
+            self.lines.add(depth, &text);
         }
         for &group in core.needs.get(&Some(slot.index())).into_iter().flatten() {
             self.need(&name, &needs.of(slot).groups[group], depth);
@@ -75,14 +59,16 @@ impl Prose<'_, '_, '_> {
         let slots: Vec<_> = group.iter().flat_map(|a| &a.slots).copied().collect();
         if slots.is_empty() {
             let reasons: Vec<_> = group.iter().map(|a| missing(self.needs.universe, &a.relation)).collect();
-            return self.line(depth, &format!("{name} needs {relations}, but {}", reasons.join(", and ")));
+            return self
+                .lines
+                .add(depth, &format!("{name} needs {relations}, but {}", reasons.join(", and ")));
         }
         let untold = slots.iter().filter(|&slot| self.has_reasons(*slot)).count();
         match untold {
             // The conflict that rules it out is told where the other side is.
             0 => {}
-            1 if slots.len() == 1 => self.line(depth, &format!("{name} needs {relations}")),
-            _ => self.line(depth, &format!("{name} needs {relations}, of which none can be had")),
+            1 if slots.len() == 1 => self.lines.add(depth, &format!("{name} needs {relations}")),
+            _ => self.lines.add(depth, &format!("{name} needs {relations}, of which none can be had")),
         }
         slots.into_iter().for_each(|slot| self.package(slot, depth + 1));
     }
@@ -233,7 +219,7 @@ pub(super) fn suggestions(universe: &Universe<'_>, wanted: &str) -> Vec<String> 
         suggestions.push(format!("it is only virtual: provided by {}", list(&providers)));
     }
     if suggestions.is_empty() {
-        let near = near(universe, name);
+        let near = near(universe.names(), name);
         if !near.is_empty() {
             suggestions.push(format!("there is {}", list(&near)));
         }
@@ -244,44 +230,4 @@ pub(super) fn suggestions(universe: &Universe<'_>, wanted: &str) -> Vec<String> 
 /// The tail of an error's message.
 pub(super) fn hints(suggestions: &[String]) -> String {
     suggestions.iter().map(|suggestion| format!("; {suggestion}")).collect()
-}
-
-fn list(names: &[&str]) -> String {
-    let shown = names[..names.len().min(MAX_NAMES)].join(", ");
-    match names.len().checked_sub(MAX_NAMES) {
-        None | Some(0) => shown,
-        Some(more) => format!("{shown} and {more} more"),
-    }
-}
-
-/// Names that are spelled much the same, the nearest first.
-fn near<'a>(universe: &Universe<'a>, wanted: &str) -> Vec<&'a str> {
-    let limit = if wanted.len() < 5 { 1 } else { 2 };
-    let mut near: Vec<_> = universe
-        .names()
-        .filter(|name| name.len().abs_diff(wanted.len()) <= limit)
-        .map(|name| (distance(name.as_bytes(), wanted.as_bytes()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
-    near.sort_unstable();
-    near.into_iter().map(|(_, name)| name).collect()
-}
-
-/// How many bytes to insert, delete or replace, or neighbours to swap.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut before = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut best = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use ctr_forge_packages::solve::{self, Slots, Wanted};
+use ctr_forge_packages::solve::{self, Choice, Slots, Wanted};
 
 use super::explain::explain;
 use super::needs::Needs;
@@ -42,7 +42,7 @@ impl Slots for Preferring<'_, '_, '_> {
         need.unreadable.is_none().then_some(need.groups.len())
     }
 
-    fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<usize> {
+    fn fulfilling(&self, owner: Option<usize>, need: usize) -> Vec<Choice> {
         // The request names slots, and has no needs of its own.
         let Some(owner) = owner else { return Vec::new() };
         let group = &self.needs.of(SlotId::new(owner)).groups[need];
@@ -51,7 +51,7 @@ impl Slots for Preferring<'_, '_, '_> {
         let mut seen = HashSet::new();
         slots.retain(|slot| seen.insert(*slot));
         slots.sort_by_key(|&slot| !self.is_preferred[slot]);
-        slots
+        slots.into_iter().map(Choice::There).collect()
     }
 
     fn enemies(&self, slot: usize) -> Vec<usize> {
