@@ -56,7 +56,11 @@ fn one_file_makes_an_image() {
         })
         .collect();
     let built_in = |name| [name, "built in", "built in"];
-    assert_eq!(found, ["alpine", "debootstrap", "scratch", "oci", "aci", "docker"].map(built_in), "{list:#}");
+    assert_eq!(
+        found,
+        ["alpine", "debootstrap", "dnf", "scratch", "oci", "aci", "docker"].map(built_in),
+        "{list:#}"
+    );
     assert_eq!(list["refused"], serde_json::json!([]));
     forge.write("hello", "hello");
     forge.ok(["source", "scratch", "--copy", "hello:/hello", "-o", "rootfs.tar"]);

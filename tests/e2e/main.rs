@@ -26,12 +26,23 @@ mod debian_trust;
 mod debootstrap;
 mod difficult_tree;
 mod discovery;
+mod dnf;
+mod dnf_certificates;
+mod dnf_distro;
+mod dnf_engine;
+mod dnf_faults;
+mod dnf_forms;
+mod dnf_metadata;
+mod dnf_oracle;
+mod dnf_repositories;
+mod dnf_scripts;
 mod faults;
 mod fixtures;
 mod hostile_input;
 mod images;
 mod registries;
 mod reproducible;
+mod rpm_fixtures;
 mod scratch;
 mod signatures;
 
@@ -57,12 +68,23 @@ fn main() -> ExitCode {
         "debootstrap",
         "difficult_tree",
         "discovery",
+        "dnf",
+        "dnf_certificates",
+        "dnf_distro",
+        "dnf_engine",
+        "dnf_faults",
+        "dnf_forms",
+        "dnf_metadata",
+        "dnf_oracle",
+        "dnf_repositories",
+        "dnf_scripts",
         "faults",
         "fixtures",
         "hostile_input",
         "images",
         "registries",
         "reproducible",
+        "rpm_fixtures",
         "scratch",
         "signatures",
     ];
@@ -88,12 +110,23 @@ fn main() -> ExitCode {
         debootstrap::TESTS,
         difficult_tree::TESTS,
         discovery::TESTS,
+        dnf::TESTS,
+        dnf_certificates::TESTS,
+        dnf_distro::TESTS,
+        dnf_engine::TESTS,
+        dnf_faults::TESTS,
+        dnf_forms::TESTS,
+        dnf_metadata::TESTS,
+        dnf_oracle::TESTS,
+        dnf_repositories::TESTS,
+        dnf_scripts::TESTS,
         faults::TESTS,
         fixtures::TESTS,
         hostile_input::TESTS,
         images::TESTS,
         registries::TESTS,
         reproducible::TESTS,
+        rpm_fixtures::TESTS,
         scratch::TESTS,
         signatures::TESTS,
     ])

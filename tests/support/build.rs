@@ -11,9 +11,13 @@ pub fn workspace_directory() -> &'static Path {
 
 /// Cargo's directory for the profile that the tests were built with: `target/debug`.
 pub fn profile_directory() -> PathBuf {
-    // target/debug/deps/e2e-….
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().to_owned()
+    // target/debug/deps/e2e-…, or target/release/ctr-forge-benches.
+    let program = std::env::current_exe().unwrap();
+    let directory = program.parent().unwrap();
+    match directory.ends_with("deps") {
+        true => directory.parent().unwrap().to_owned(),
+        false => directory.to_owned(),
+    }
 }
 
 /// Cargo's target directory.

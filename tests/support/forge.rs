@@ -67,6 +67,7 @@ impl Forge {
             "source_alpine",
             "source_scratch",
             "source_debootstrap",
+            "source_dnf",
             "output_oci",
             "output_docker",
             "output_aci",

@@ -14,6 +14,7 @@
 //! | [`debian`] | signed archives of them, of Debian's and Ubuntu's shape, and damage to these |
 //! | [`distribution`] | packages that make a distribution in miniature |
 //! | [`apk`] | packages and repositories of apk, signed, good and bad |
+//! | [`rpm`] | packages and repositories of RPM, signed, good and bad, and a small Fedora of them |
 //! | [`openpgp`] | keys and signatures |
 //! | [`server`] | a web server with faults, which remembers what it was asked for |
 //! | [`compression`] | how packages and indexes are compressed |
@@ -38,6 +39,7 @@ pub mod machine;
 pub mod mirror;
 pub mod openpgp;
 pub mod registry;
+pub mod rpm;
 pub mod runner;
 pub mod server;
 pub mod unpacked;
@@ -49,5 +51,6 @@ pub use debian::{Archive, Suite};
 pub use faulty::Faulty;
 pub use forge::{Forge, Output};
 pub use openpgp::Key;
+pub use rpm::Rpm;
 pub use runner::{Need, Test};
 pub use server::Server;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use pgp::armor::{self, BlockType};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, Deserializable, SignedKeyDetails, SignedPublicKey,
-    SignedPublicSubKey, SignedSecretKey,
+    SignedPublicSubKey, SignedSecretKey, SignedSecretSubKey,
 };
 use pgp::crypto::ed25519::{Mode, SecretKey as Ed25519};
 use pgp::crypto::eddsa_legacy;
@@ -106,6 +106,15 @@ impl Key {
     /// The public key, armoured: an `.asc` file.
     pub fn public(&self) -> String {
         self.certificate().to_armored_string(ArmorOptions::default()).unwrap()
+    }
+
+    /// The secret key, armoured and under no password, for who signs with gpg.
+    pub fn secret(&self) -> String {
+        let SignedPublicKey { details, public_subkeys, .. } = self.certificate();
+        let subkeys = self.subkey.iter().zip(public_subkeys);
+        let subkeys = subkeys.map(|(key, bound)| SignedSecretSubKey::new(key.clone(), bound.signatures));
+        let key = SignedSecretKey::new(self.primary.clone(), details, Vec::new(), subkeys.collect());
+        key.to_armored_string(ArmorOptions::default()).unwrap()
     }
 
     fn certificate(&self) -> SignedPublicKey {

@@ -46,6 +46,10 @@ pub enum Need {
     Mirror,
     /// Alpine's own packages: see [`alpine_packages`].
     AlpinePackages,
+    /// Packages of RPM that others have made: see [`rpm_packages`].
+    RpmPackages,
+    /// libsolv's own test cases: see [`libsolv_cases`].
+    LibsolvCases,
 }
 
 impl Need {
@@ -60,6 +64,8 @@ impl Need {
             Need::Sandbox => "user namespaces".into(),
             Need::Mirror => "the network's Debian mirror".into(),
             Need::AlpinePackages => "Alpine's packages".into(),
+            Need::RpmPackages => "packages of RPM made elsewhere".into(),
+            Need::LibsolvCases => "libsolv's test cases".into(),
         }
     }
 
@@ -96,6 +102,8 @@ impl Need {
             Need::Sandbox => succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
             Need::Mirror => crate::mirror::host_mirror().is_some(),
             Need::AlpinePackages => alpine_packages().is_some(),
+            Need::RpmPackages => rpm_packages().is_some(),
+            Need::LibsolvCases => libsolv_cases().is_some(),
         }
     }
 }
@@ -103,9 +111,25 @@ impl Need {
 /// A signed repository of Alpine's packages with the key beside it, for x86_64: in `ALPINE_PACKAGES`,
 /// or in `shared/data/alpine` beside the checkout.
 pub fn alpine_packages() -> Option<PathBuf> {
-    let beside = || crate::build::workspace_directory().join("../shared/data/alpine");
-    let place = std::env::var_os("ALPINE_PACKAGES").map_or_else(beside, PathBuf::from);
-    place.canonicalize().ok().filter(|place| place.join("x86_64/APKINDEX.tar.gz").is_file())
+    data("ALPINE_PACKAGES", "alpine").filter(|place| place.join("x86_64/APKINDEX.tar.gz").is_file())
+}
+
+/// Packages of format 4 and 6, in `RPMS`, and the keys that signed some of them, in `signing_keys`,
+/// as the crate `rpm` has them among its tests: in `RPM_PACKAGES`, or in `shared/data/rpm` beside
+/// the checkout.
+pub fn rpm_packages() -> Option<PathBuf> {
+    data("RPM_PACKAGES", "rpm").filter(|place| place.join("RPMS/v6/signed").is_dir())
+}
+
+/// libsolv's `test/testcases`: in `LIBSOLV_CASES`, or in `shared/data/libsolv` beside the checkout.
+pub fn libsolv_cases() -> Option<PathBuf> {
+    data("LIBSOLV_CASES", "libsolv").filter(|place| place.join("choose").is_dir())
+}
+
+/// The folder that a variable names, or one beside the checkout.
+fn data(variable: &str, folder: &str) -> Option<PathBuf> {
+    let beside = || crate::build::workspace_directory().join("../shared/data").join(folder);
+    std::env::var_os(variable).map_or_else(beside, PathBuf::from).canonicalize().ok()
 }
 
 /// The static musl target of this machine.

@@ -215,7 +215,7 @@ fn converse(connection: &TcpStream, state: &State) -> io::Result<()> {
 }
 
 /// Whether `text` is like `pattern`, in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, rest)) => text.strip_prefix(head).is_some_and(|text| {

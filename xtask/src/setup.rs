@@ -42,6 +42,13 @@ const TOOLS: &[(&str, &str)] = &[
     ("gpg-connect-agent", "gpgconf"),
     ("htpasswd", "apache2-utils"),
     ("openssl", "openssl"),
+    ("gpgconf", "gpgconf"),
+    ("rpm", "rpm"),
+    ("rpmbuild", "rpm"),
+    ("rpmsign", "rpm"),
+    ("createrepo_c", "createrepo-c"),
+    ("dnf", "dnf"),
+    ("sqlite3", "sqlite3"),
 ];
 
 pub(crate) fn run() -> Result<(), String> {

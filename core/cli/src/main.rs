@@ -26,6 +26,7 @@ use ctr_forge_core::{sandbox, worker};
 const BUNDLED: &[Bundled] = &[
     Bundled { entry: ctr_forge_source_alpine::ctr_forge_plugin },
     Bundled { entry: ctr_forge_source_debootstrap::ctr_forge_plugin },
+    Bundled { entry: ctr_forge_source_dnf::ctr_forge_plugin },
     Bundled { entry: ctr_forge_source_scratch::ctr_forge_plugin },
     Bundled { entry: ctr_forge_output_oci::ctr_forge_plugin },
     Bundled { entry: ctr_forge_output_aci::ctr_forge_plugin },

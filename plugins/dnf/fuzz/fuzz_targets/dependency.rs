@@ -1,0 +1,21 @@
+//! Reads arbitrary text as dependencies and versions.
+//!
+//! What was read can be written and read again, and versions have an order.
+
+#![no_main]
+
+use ctr_forge_source_dnf::dependency::Dependency;
+use ctr_forge_source_dnf::version::{Evr, compare};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(dependency) = Dependency::parse(text) {
+        let again = Dependency::parse(&dependency.to_string());
+        assert_eq!(again.as_ref(), Ok(&dependency));
+    }
+    let (one, two) = text.split_at(text.floor_char_boundary(text.len() / 2));
+    assert_eq!(compare(one, two), compare(two, one).reverse());
+    if let (Ok(one), Ok(two)) = (Evr::parse(one), Evr::parse(two)) {
+        assert_eq!(one.compare(&two), two.compare(&one).reverse());
+    }
+});

@@ -1,0 +1,323 @@
+//! The package files that a lock names: downloaded or the user's own, with their signatures
+//! checked.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Write;
+
+use ctr_forge_packages::file;
+use ctr_forge_plugin::{
+    CheckedBy, Error, ErrorKind, FetchRequest, FetchUrl, Host, Result, Signer, TrustLink, Vouch,
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use crate::dependency::{self, Relation};
+use crate::index;
+use crate::lock::{Lock, LockedPackage, LockedRepository};
+use crate::options::Options;
+use crate::package::Package;
+use crate::places::{self, FILES, Keys, Place, Places};
+use crate::repository::url_of;
+use crate::rpm::{Rpm, RpmError};
+
+/// Most signatures of one package that are looked at.
+const MAX_SIGNATURES: usize = 16;
+
+/// The package files of a lock, all open, in its order.
+pub(crate) struct Archives<'a> {
+    lock: &'a Lock,
+    files: Vec<File>,
+    /// For each that is signed, by whom.
+    pub(crate) trust: Vec<TrustLink>,
+}
+
+impl<'a> Archives<'a> {
+    /// Gets hold of all of them, and checks who signed each before anything of it is used.
+    pub(crate) fn new(lock: &'a Lock, places: &Places, options: &Options, host: &'a Host) -> Result<Self> {
+        let mut locals = locals(options, host)?;
+        let bases = bases(lock, places, host)?;
+        let requests = lock.packages.iter().filter_map(|package| request(package, &bases));
+        let mut fetches = places::fetch(host, &places.all, requests.collect())?;
+        let lost = || Err(Error::new(ErrorKind::Internal, "a download was lost"));
+        let mut archives = Self { lock, files: Vec::with_capacity(lock.packages.len()), trust: Vec::new() };
+        let mut verifier = Verifier::new(host, places, options)?;
+        for (index, package) in lock.packages.iter().enumerate() {
+            let file = match package.repository {
+                None => locals.remove(&package.digest).ok_or_else(|| missing(package))?,
+                Some(_) => fetches.next().unwrap_or_else(lost)?.file,
+            };
+            archives.files.push(file);
+            let rpm = archives.open(index)?;
+            let id = package.repository.map(|number| lock.repositories[number].id.as_str());
+            let signers = verifier.check(&rpm, &package.title(), id)?;
+            archives.check(index, &rpm)?;
+            archives.trust.extend(link(package, &signers));
+            host.progress(index as u64 + 1, lock.packages.len() as u64, "packages")?;
+        }
+        match locals.keys().min() {
+            None => Ok(archives),
+            Some(digest) => {
+                let message = format!("the lock does not have a package file that is given, of {digest}");
+                let error = Error::new(ErrorKind::Input, message).option("package");
+                Err(error.hint("Delete the lock to resolve anew."))
+            }
+        }
+    }
+
+    /// The package at this place of the lock.
+    pub(crate) fn open(&self, index: usize) -> Result<Rpm> {
+        // Each handle of its own place in the file would need /proc, so they take turns.
+        let file = self.files[index].try_clone().map_err(|e| Error::io("cannot read a package", e))?;
+        Rpm::open(file).map_err(|e| self.cannot(index, &e))
+    }
+
+    fn cannot(&self, index: usize, error: &RpmError) -> Error {
+        let title = self.lock.packages[index].title();
+        Error::new(error.kind(), format!("{title} cannot be installed")).because(error)
+    }
+
+    /// Whether a file is that of the package at this place, and can be installed by us.
+    fn check(&self, index: usize, rpm: &Rpm) -> Result<()> {
+        let package = &self.lock.packages[index];
+        let said = rpm.package().map_err(|e| self.cannot(index, &e))?;
+        let is_it = *said.name == *package.name
+            && said.evr.to_string() == package.evr()
+            && *said.arch == *package.arch;
+        if !is_it {
+            let what = format!("the file of {} is that of {}", package.title(), said.nevra());
+            return Err(Error::new(ErrorKind::Verification, what));
+        }
+        match unknown_feature(&said) {
+            None => Ok(()),
+            Some(feature) => {
+                let what = format!(
+                    "{} needs {feature}, which is no feature of an rpm that is known here",
+                    package.title()
+                );
+                Err(Error::new(ErrorKind::Unsupported, what))
+            }
+        }
+    }
+}
+
+/// What a package needs of rpm itself that is not there. Metadata has nothing of that.
+fn unknown_feature(package: &Package) -> Option<&Relation> {
+    let mut unknown = None;
+    for requirement in &package.requires {
+        requirement.dependency.each(&mut |relation| {
+            if dependency::is_met_by_rpmlib(relation) == Some(false) {
+                unknown = unknown.or(Some(relation));
+            }
+        });
+    }
+    unknown
+}
+
+/// A package file of the user's, looked at.
+pub(crate) struct Local {
+    /// The file, as the user named it.
+    pub(crate) path: String,
+    pub(crate) rpm: Rpm,
+    /// `sha256:…` of it.
+    pub(crate) digest: String,
+    pub(crate) size: u64,
+}
+
+/// The user's package files, in the order in which they are named, each once.
+pub(crate) fn local_files(options: &Options, host: &Host) -> Result<Vec<Local>> {
+    let local = |value: &ctr_forge_plugin::PathValue| {
+        let file = file::package(value, host)?;
+        let sum = host.digest(&file)?;
+        let rpm = Rpm::open(file)
+            .map_err(|e| Error::new(e.kind(), format!("{} cannot be used", value.path)).because(&e))?;
+        Ok(Local { path: value.path.clone(), rpm, digest: sum.digest, size: sum.size })
+    };
+    let mut locals: Vec<Local> = options.files().map(local).collect::<Result<_>>()?;
+    let mut known = HashSet::new();
+    locals.retain(|local| known.insert(local.digest.clone()));
+    Ok(locals)
+}
+
+/// The user's package files by their digest.
+fn locals(options: &Options, host: &Host) -> Result<HashMap<String, File>> {
+    let local = |value| {
+        let file = file::package(value, host)?;
+        Ok((host.digest(&file)?.digest, file))
+    };
+    options.files().map(local).collect()
+}
+
+fn missing(package: &LockedPackage) -> Error {
+    let message = format!("the lock names a package file of {} that is not given", package.title());
+    Error::new(ErrorKind::Input, message)
+        .option("package")
+        .hint("Has the file changed since the lock was made? Delete the lock to resolve anew.")
+}
+
+/// Where the packages of each of the lock's repositories can be had: from those that carry the
+/// bytes in this request, then from where the lock says.
+fn bases(lock: &Lock, places: &Places, host: &Host) -> Result<Vec<Vec<String>>> {
+    let known = index::bases(host, &places.all)?;
+    let of = |id: &str| {
+        let place = places.all.iter().position(|place| place.id == id);
+        place.map(|place| known[place].clone()).unwrap_or_default()
+    };
+    let with_own = |repository: &LockedRepository| {
+        let mut bases = of(&repository.id);
+        if !bases.contains(&repository.url) {
+            bases.push(repository.url.clone());
+        }
+        bases
+    };
+    Ok(lock.repositories.iter().map(with_own).collect())
+}
+
+fn request(package: &LockedPackage, bases: &[Vec<String>]) -> Option<FetchRequest> {
+    let bases = &bases[package.repository?];
+    let url = |base: &String| FetchUrl { url: url_of(base, &package.location), proxy: None };
+    Some(FetchRequest {
+        name: package.title(),
+        urls: bases.iter().map(url).collect(),
+        digest: Some(package.digest.clone()),
+        size: Some(package.size),
+        ..FetchRequest::default()
+    })
+}
+
+fn link(package: &LockedPackage, signers: &[Signer]) -> Option<TrustLink> {
+    let signers: Vec<String> = signers.iter().map(|signer| signer.fingerprint.clone()).collect();
+    (!signers.is_empty()).then(|| TrustLink {
+        subject: package.title(),
+        digest: package.digest.clone(),
+        how: Vouch::Signature,
+        signers,
+        listed_in: None,
+        checked_by: CheckedBy::Plugin,
+    })
+}
+
+/// Keys that may sign, as files for the host.
+type KeyFiles = Vec<(String, File)>;
+
+/// Those, and the fingerprints that count of them.
+type Signers = (KeyFiles, Vec<String>);
+
+/// Who may sign what. Each repository has keys of its own: rpm itself would take any key of any
+/// repository for every package.
+pub(crate) struct Verifier<'a> {
+    host: &'a Host,
+    /// By repository, `None` for the user's files; nothing where nobody has to sign.
+    keys: HashMap<Option<String>, Option<Signers>>,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(host: &'a Host, places: &Places, options: &Options) -> Result<Self> {
+        let files = |keys: &Keys| -> Result<KeyFiles> {
+            keys.iter().map(|(name, key)| Ok((name.clone(), handed(key)?))).collect()
+        };
+        let mut keys = HashMap::new();
+        for place in &places.all {
+            let own = match place.gpgcheck {
+                true => Some((files(&place.keys)?, place.fingerprints.clone())),
+                false => None,
+            };
+            keys.insert(Some(place.id.clone()), own);
+        }
+        let is_trusted = options.allow_untrusted.iter().any(|word| word == FILES);
+        // A key that is given has to fit; without one those of the repositories may have signed.
+        let own = match (places.given.is_empty(), is_trusted) {
+            (_, true) => None,
+            (false, _) => Some((files(&places.given)?, Vec::new())),
+            (true, _) => Some(of_all(&places.all, &files)?),
+        };
+        keys.insert(None, own);
+        Ok(Self { host, keys })
+    }
+
+    /// Who signed a package, of those who may; nobody where nobody has to.
+    ///
+    /// # Errors
+    ///
+    /// If none of its signatures holds.
+    pub(crate) fn check(&mut self, rpm: &Rpm, title: &str, repository: Option<&str>) -> Result<Vec<Signer>> {
+        let Some(keys) = self.keys.get(&repository.map(str::to_owned)) else {
+            let message = format!("the lock takes {title} from a repository that this request does not have");
+            return Err(Error::new(ErrorKind::Input, message)
+                .hint("Name the repositories as when the lock was made."));
+        };
+        let Some((keys, fingerprints)) = keys else { return Ok(Vec::new()) };
+        let signatures = rpm.signatures();
+        if signatures.is_empty() {
+            let word = repository.unwrap_or(FILES);
+            return Err(Error::new(ErrorKind::Verification, format!("nobody has signed {title}"))
+                .hint(format!("If you mean it: --allow-untrusted {word}.")));
+        }
+        if keys.is_empty() {
+            let word = repository.unwrap_or("package files");
+            return Err(Error::new(
+                ErrorKind::Verification,
+                format!("there is no key for {word}, so {title} cannot be checked"),
+            )
+            .hint("Name the file with the public keys: --key FILE."));
+        }
+        let data = handed(rpm.header.bytes())?;
+        let mut refusal = None;
+        for signature in signatures.iter().take(MAX_SIGNATURES) {
+            let signature = handed(signature)?;
+            match self.host.verify_detached(title, &data, &signature, keys, fingerprints) {
+                Ok(signers) => {
+                    refuse_loose(rpm, title)?;
+                    return Ok(signers);
+                }
+                // Another signature may be of a key that counts, has not expired, or is understood.
+                Err(error) if is_refusal(error.kind) => {
+                    refusal = refusal.or(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let nobody = || Error::new(ErrorKind::Verification, format!("nobody has signed {title}"));
+        let refusal = refusal.unwrap_or_else(nobody);
+        Err(match repository {
+            Some(id) => refusal.context(format!("{title} of repository {id} cannot be used")),
+            None => refusal,
+        })
+    }
+}
+
+/// Whether it is the fault of one signature.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Verification | ErrorKind::Expired | ErrorKind::Unsupported)
+}
+
+/// Refuses a package whose signature says nothing of what it installs.
+fn refuse_loose(rpm: &Rpm, title: &str) -> Result<()> {
+    let broken = |e| Error::input(format!("{title} cannot be used")).because(&e);
+    match rpm.content_is_signed().map_err(broken)? {
+        true => Ok(()),
+        false => {
+            let what = format!(
+                "the signature of {title} does not cover its files, as it was made by a very old rpm"
+            );
+            Err(Error::new(ErrorKind::Verification, what))
+        }
+    }
+}
+
+/// The keys of all repositories, with all that counts of them.
+fn of_all(places: &[Place], files: &dyn Fn(&Keys) -> Result<KeyFiles>) -> Result<Signers> {
+    let (mut keys, mut fingerprints) = (Vec::new(), Vec::new());
+    for place in places.iter().filter(|place| !place.fingerprints.is_empty()) {
+        keys.extend(files(&place.keys)?);
+        fingerprints.extend(place.fingerprints.iter().cloned());
+    }
+    Ok((keys, fingerprints))
+}
+
+/// Bytes as a file that can be handed to the host.
+pub(crate) fn handed(bytes: &[u8]) -> Result<File> {
+    let file = memfd_create("handed", MemfdFlags::CLOEXEC).map_err(std::io::Error::from);
+    let written = file.map(File::from).and_then(|mut file| file.write_all(bytes).map(|()| file));
+    written.map_err(|e| Error::io("cannot hand data to the host", e))
+}
