@@ -4,7 +4,6 @@
 //! memory, as names and inodes, and the content on disk, once. Memory grows
 //! with the number of entries, about 250 bytes each, never with their bytes.
 
-mod ahead;
 mod error;
 mod inode;
 mod merge;
@@ -17,7 +16,6 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use self::ahead::Ahead;
 use self::error::Warnings;
 pub use self::error::{TreeError, TreeWarning};
 use self::inode::{Inode, Object};
@@ -216,26 +214,15 @@ impl Tree {
         if self.epoch.is_none() || !self.awaiting.is_empty() {
             return Err(TreeError::NotNormalised);
         }
-        std::thread::scope(|scope| {
-            let mut ahead = Ahead::new(scope, self.host_files());
-            for (entry, inode) in self.listing() {
-                let mut content = match (&entry.kind, &inode.object) {
-                    (Kind::File { .. }, Object::OnHost(file)) => Content(Source::Host(ahead.next(file)?)),
-                    (Kind::File { .. }, _) => self.open(inode, &mut LastFolder::default())?,
-                    _ => Content(Source::Nowhere),
-                };
-                writer.entry(&entry, &mut content)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The files whose content is on the host, in the order in which they are written.
-    fn host_files(&self) -> impl Iterator<Item = &HostFile> {
-        self.listing().filter_map(|(entry, inode)| match (entry.kind, &inode.object) {
-            (Kind::File { .. }, Object::OnHost(file)) => Some(&**file),
-            _ => None,
-        })
+        let mut folder = LastFolder::default();
+        for (entry, inode) in self.listing() {
+            let mut content = match entry.kind {
+                Kind::File { .. } => self.open(inode, &mut folder)?,
+                _ => Content(Source::Nowhere),
+            };
+            writer.entry(&entry, &mut content)?;
+        }
+        Ok(())
     }
 
     /// The latest date that came with an entry, in seconds since 1970; `None`

@@ -185,7 +185,7 @@ impl HostReader {
         self.source
     }
 
-    pub(crate) fn as_file(&self) -> &File {
+    pub(super) fn as_file(&self) -> &File {
         &self.file
     }
 
