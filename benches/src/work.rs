@@ -9,18 +9,20 @@ use tempfile::TempDir;
 use crate::{Result, workspace};
 
 /// What is measured; `cargo build --workspace` would bring one plugin more.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "ctr-forge",
     "ctr-forge-source-alpine",
     "ctr-forge-source-debootstrap",
+    "ctr-forge-source-dnf",
     "ctr-forge-source-scratch",
     "ctr-forge-output-oci",
 ];
 
 /// The libraries that cargo makes of the plugins.
-const PLUGINS: [&str; 4] = [
+const PLUGINS: [&str; 5] = [
     "libctr_forge_source_alpine.so",
     "libctr_forge_source_debootstrap.so",
+    "libctr_forge_source_dnf.so",
     "libctr_forge_source_scratch.so",
     "libctr_forge_output_oci.so",
 ];

@@ -2,6 +2,7 @@
 
 mod alpine;
 mod debootstrap;
+mod dnf;
 mod help;
 mod layer;
 mod memory;
@@ -73,6 +74,7 @@ pub(crate) const ALL: &[Bench] = &[
     debootstrap::BENCH,
     minbase::BENCH,
     alpine::BENCH,
+    dnf::BENCH,
     memory::BENCH,
 ];
 
