@@ -42,7 +42,8 @@ fn bytes(task: &Task<'_>, records: &[Installed]) -> Result<Vec<u8>> {
     let keys = keys_of(task)?;
     // dnf imports keys before it installs.
     let keys = keys.iter().map(|key| key.row(start));
-    let packages = records.iter().zip(start..).map(|(record, time)| Row {
+    let times = (0..).map(|number| start.saturating_add(number));
+    let packages = records.iter().zip(times).map(|(record, time)| Row {
         header: &record.header,
         signature: &record.signature,
         states: &record.states,
