@@ -41,7 +41,7 @@ impl<'a> Archives<'a> {
         let mut fetches = places::fetch(host, &places.all, requests.collect())?;
         let lost = || Err(Error::new(ErrorKind::Internal, "a download was lost"));
         let mut archives = Self { lock, files: Vec::with_capacity(lock.packages.len()), trust: Vec::new() };
-        let mut verifier = Verifier::new(host, places, options)?;
+        let verifier = Verifier::new(host, places, options)?;
         for (index, package) in lock.packages.iter().enumerate() {
             let file = match package.repository {
                 None => locals.remove(&package.digest).ok_or_else(|| missing(package))?,
@@ -201,14 +201,14 @@ fn link(package: &LockedPackage, signers: &[Signer]) -> Option<TrustLink> {
 type KeyFiles = Vec<(String, File)>;
 
 /// Those, and the fingerprints that count of them.
-type Signers = (KeyFiles, Vec<String>);
+type Keyring = (KeyFiles, Vec<String>);
 
 /// Who may sign what. Each repository has keys of its own: rpm itself would take any key of any
 /// repository for every package.
 pub(crate) struct Verifier<'a> {
     host: &'a Host,
     /// By repository, `None` for the user's files; nothing where nobody has to sign.
-    keys: HashMap<Option<String>, Option<Signers>>,
+    keys: HashMap<Option<String>, Option<Keyring>>,
 }
 
 impl<'a> Verifier<'a> {
@@ -240,7 +240,7 @@ impl<'a> Verifier<'a> {
     /// # Errors
     ///
     /// If none of its signatures holds.
-    pub(crate) fn check(&mut self, rpm: &Rpm, title: &str, repository: Option<&str>) -> Result<Vec<Signer>> {
+    pub(crate) fn check(&self, rpm: &Rpm, title: &str, repository: Option<&str>) -> Result<Vec<Signer>> {
         let Some(keys) = self.keys.get(&repository.map(str::to_owned)) else {
             let message = format!("the lock takes {title} from a repository that this request does not have");
             return Err(Error::new(ErrorKind::Input, message)
@@ -306,7 +306,7 @@ fn refuse_loose(rpm: &Rpm, title: &str) -> Result<()> {
 }
 
 /// The keys of all repositories, with all that counts of them.
-fn of_all(places: &[Place], files: &dyn Fn(&Keys) -> Result<KeyFiles>) -> Result<Signers> {
+fn of_all(places: &[Place], files: &dyn Fn(&Keys) -> Result<KeyFiles>) -> Result<Keyring> {
     let (mut keys, mut fingerprints) = (Vec::new(), Vec::new());
     for place in places.iter().filter(|place| !place.fingerprints.is_empty()) {
         keys.extend(files(&place.keys)?);

@@ -87,7 +87,7 @@ fn repository(index: &Index, places: &Places) -> LockedRepository {
 
 /// Who signed the user's package files, each as a link of trust.
 fn checked(locals: &[Local], places: &Places, options: &Options, host: &Host) -> Result<Vec<TrustLink>> {
-    let mut verifier = Verifier::new(host, places, options)?;
+    let verifier = Verifier::new(host, places, options)?;
     let mut links = Vec::new();
     for local in locals {
         let signers = verifier.check(&local.rpm, &local.path, None)?;
