@@ -1,7 +1,5 @@
 //! Real packages of Debian, through the mirror that the host's apt is configured for.
 
-use std::sync::OnceLock;
-
 use ctr_forge_tests::{Forge, Need, Test, debian};
 
 const MIRROR: &[Need] = &[Need::Mirror];
@@ -46,9 +44,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// One cache for all: the mirror is asked once for each file.
 pub(crate) fn forge() -> Forge {
-    static CACHE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let cache = CACHE.get_or_init(|| tempfile::tempdir_in("/var/tmp").unwrap());
-    Forge::new().env("CTR_FORGE_CACHE", &cache.path().display().to_string())
+    let cache = ctr_forge_tests::runner::shared_directory().join("debian-mirror");
+    Forge::new().env("CTR_FORGE_CACHE", &cache.display().to_string())
 }
 
 fn bookworm_as_mmdebstrap() {

@@ -149,8 +149,29 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// A folder for what all tests of a run share, which goes with it.
+///
+/// Not in /tmp: that may be memory, or mounted so that nothing can be executed or owned.
+pub fn shared_directory() -> &'static Path {
+    SHARED.get_or_init(|| {
+        let directory = tempfile::Builder::new().prefix("ctr-forge-tests-").tempdir_in("/var/tmp");
+        directory.unwrap().keep()
+    })
+}
+
+static SHARED: OnceLock<PathBuf> = OnceLock::new();
+
 /// Runs the tests as cargo's own harness would, with its arguments.
 pub fn run(tests: &[&[Test]]) -> ExitCode {
+    let code = run_all(tests);
+    // What is static is never dropped.
+    if let Some(directory) = SHARED.get() {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+    code
+}
+
+fn run_all(tests: &[&[Test]]) -> ExitCode {
     let arguments = Arguments::from_args();
     if !arguments.list {
         crate::build::workspace();
