@@ -9,6 +9,7 @@ use ctr_forge_tests::{Forge, Need, Test};
 
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "reproducible::layers_of_the_cache", needs: &[], run: layers_of_the_cache },
+    Test { name: "reproducible::a_folder_at_rest", needs: &[Need::Tool("perl")], run: a_folder_at_rest },
     Test { name: "reproducible::twice_the_same_bytes", needs: &[], run: twice_the_same_bytes },
     Test { name: "reproducible::any_number_of_threads", needs: &[], run: any_number_of_threads },
     Test { name: "reproducible::any_environment", needs: &[], run: any_environment },
@@ -206,4 +207,34 @@ fn layers_of_the_cache() {
     // Where there is no place for it, nothing is lost.
     forge.sh("rm -rf cache; : > cache");
     forge.ok(["output", "oci", "tree", "-o", "without", "--tag", "x:1"]);
+}
+
+/// A folder that nobody has touched for a minute is not read again, and gives the same image.
+fn a_folder_at_rest() {
+    let forge = Forge::new();
+    let cache = forge.path("cache").display().to_string();
+    let forge = forge.env("CTR_FORGE_CACHE", &cache);
+    let library = forge.sh("perl -MConfig -e 'print $Config{privlibexp}'").stdout();
+    let make = |image: &str| {
+        let words = ["-v", "output", "oci", library.as_str(), "-o", image, "--tag", "x:1"];
+        let said = forge.ok(words).stderr;
+        (said.contains("has not changed"), forge.read(format!("{image}/index.json")))
+    };
+    let (rested, first) = make("first");
+    assert!(!rested);
+    assert_eq!(make("again"), (true, first.clone()));
+    forge.ok(["inspect", "again"]);
+    // Without what the cache has, it is read.
+    forge.sh("find cache/sha256 -type f -size +1M -delete");
+    assert_eq!(make("anew"), (false, first.clone()));
+    assert_eq!(make("again-anew"), (true, first));
+    // One that has just been written is read, even with the same dates.
+    forge.sh(&format!("cp -a {library}/. copy"));
+    let copy = |image: &str| {
+        forge
+            .ok(["-v", "output", "oci", "copy", "-o", image, "--tag", "x:1"])
+            .stderr
+            .contains("has not changed")
+    };
+    assert!(!copy("copy-first") && !copy("copy-again"));
 }

@@ -1,6 +1,9 @@
 //! From a directory to an image layout.
 
 use std::fs;
+use std::time::Duration;
+
+use ctr_forge_rootfs::Tree;
 
 use super::{Bench, Column, Goal, at_most_of};
 use crate::Result;
@@ -16,7 +19,8 @@ pub(super) const BENCH: Bench = Bench {
            sha256sum` makes the layer alone, with one of the two digests that an image needs. All have two \
            threads. The small tree is that of the section above, the large one is eight copies of it. What was \
            made is the layer's blob. `again` is the same command on the unchanged tree, with what the first run \
-           left in the cache; the first runs have none. `zstd` has `--compression zstd`, beside `tar --sort=name \
+           left in the cache; the first runs have none. The trees have been there for a minute, as is needed for \
+           files to be known by their times. `zstd` has `--compression zstd`, beside `tar --sort=name \
            --xattrs | zstd -3 -T2`, which makes no digest, and the same with `sha256sum` before and after zstd, \
            which makes those that an image needs.",
     tools: &["umoci", "tar", "pigz", "zstd"],
@@ -36,13 +40,17 @@ const TAR_ZSTD: &str = "tar and zstd";
 const DIGESTS: &str = "tar, zstd, digests";
 /// Copies of the small tree in the large one.
 const COPIES: &str = "8";
+/// After this, nothing need be read of a file that is the same inode with the same times.
+const SETTLES: Duration = Duration::from_secs(Tree::SETTLES as u64 + 1);
 const ROUNDS: usize = 5;
 const ROUNDS_LARGE: usize = 3;
 
 fn run(work: &Work) -> Result<Vec<Series>> {
     let small = work.fixture(&["tree", "small"])?;
+    std::thread::sleep(SETTLES);
     let mut all = in_turns(ROUNDS, subjects(work, SMALL, "small", small))?;
     let large = work.fixture(&["copies", "small", "large", COPIES])?;
+    std::thread::sleep(SETTLES);
     all.extend(in_turns_cold(ROUNDS_LARGE, subjects(work, LARGE, "large", large))?);
     Ok(all)
 }

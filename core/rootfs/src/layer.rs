@@ -175,7 +175,7 @@ where
     let layer =
         |digest, size| Layer { diff_id: hashed.diff_id, diff_size: hashed.size, digest, size, compression };
     if let Some(pieces) = pieces.filter(|_| written.is_known()) {
-        return Ok(Written::Same(layer(pieces.digest, pieces.size)));
+        return Ok(Written::Same(pieces.layer(compression)));
     }
     if let Some(encoder) = encoder {
         let trailer = encoder.trailer(written.crc.clone(), hashed.size).map_err(LayerError::Encode)?;

@@ -156,9 +156,7 @@ impl<W: Write> Writer<W> {
         if self.state != State::Between {
             return Err(WriteError::AfterError { path: path() });
         }
-        let head = Head::new(entry, self.packages)
-            .and_then(Head::into_bytes)
-            .map_err(|fault| WriteError::Unfit { path: path(), fault })?;
+        let head = head(entry, self.packages).map_err(|fault| WriteError::Unfit { path: path(), fault })?;
         self.write(&head).map_err(|source| WriteError::Io { path: path(), source })?;
         let size = entry.kind.size();
         self.state = State::Inside { left: size, padding: padding(size) };
@@ -251,6 +249,11 @@ fn read(content: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
             result => return result.map(|count| count.min(buf.len())),
         }
     }
+}
+
+/// All that comes before the content of an entry, as bytes.
+pub(crate) fn head(entry: &Entry, packages: bool) -> Result<Vec<u8>, Unfit> {
+    Head::new(entry, packages).and_then(Head::into_bytes)
 }
 
 /// All that comes before the content of an entry.

@@ -4,7 +4,8 @@
 //! earlier one from its beginning, its blob is too, and nothing of that need be compressed. That it
 //! is the same is told by the digest of the stream so far, which is computed anyway.
 
-use crate::Digest;
+use super::Layer;
+use crate::{Compression, Digest};
 
 /// Bytes of a piece in [`Pieces::to_bytes`], and of what stands before the first.
 const RECORD: usize = 48;
@@ -34,6 +35,13 @@ pub(super) struct Piece {
 }
 
 impl Pieces {
+    /// The layer that the blob is, whose compression is the one that it was made with.
+    pub fn layer(&self, compression: Compression) -> Layer {
+        let diff_id = self.all.last().map_or_else(|| Digest::of(&[]), |piece| piece.upto);
+        let diff_size = self.all.iter().map(|piece| u64::from(piece.length)).sum();
+        Layer { diff_id, diff_size, digest: self.digest, size: self.size, compression }
+    }
+
     /// As bytes, to be kept: digest and length of the blob, then 48 bytes for each piece; numbers
     /// with their lowest byte first.
     pub fn to_bytes(&self) -> Vec<u8> {

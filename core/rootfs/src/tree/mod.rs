@@ -5,6 +5,7 @@
 //! with the number of entries, about 250 bytes each, never with their bytes.
 
 mod error;
+mod fingerprint;
 mod inode;
 mod merge;
 mod normalise;

@@ -7,17 +7,18 @@
 //! and stays, the one that was seen.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::WalkError;
+use super::stamp::Stamp;
 use crate::RootPath;
 
 /// Never blocks on a pipe, never makes a terminal ours, never follows a link.
@@ -34,6 +35,9 @@ pub(super) struct Root {
     pub(super) fd: OwnedFd,
     /// What messages call it.
     pub(super) shown: PathBuf,
+    /// When a file in it changed last, in seconds since 1970; the greatest number where the change
+    /// time of one says nothing. Not kept for each file, of which there may be a million.
+    pub(super) changed: AtomicI64,
 }
 
 /// A directory of a walk, shared by the files in it.
@@ -92,28 +96,6 @@ pub(super) fn stat(parent: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
     rustix::fs::statx(parent, name, flags, StatxFlags::BASIC_STATS)
 }
 
-/// What tells one state of a file from another.
-///
-/// All but the size is kept as a hash, because a tree may hold a million
-/// of these. Both times are in it: not every network file system moves the
-/// change time on each write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    size: u64,
-    state: u64,
-}
-
-impl Stamp {
-    pub(super) fn of(stat: &Statx) -> Self {
-        let mut state = DefaultHasher::new();
-        (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino).hash(&mut state);
-        for time in [stat.stx_mtime, stat.stx_ctime] {
-            (time.tv_sec, time.tv_nsec).hash(&mut state);
-        }
-        Self { size: stat.stx_size, state: state.finish() }
-    }
-}
-
 /// The directory of the file that was opened last, held open for the next: in a
 /// sequence that is sorted by path most files lie where the one before does.
 #[derive(Debug, Default)]
@@ -131,6 +113,13 @@ impl HostFile {
     /// Its length in bytes.
     pub fn size(&self) -> u64 {
         self.stamp.size
+    }
+
+    /// What stands for its content, if all that the walk saw changed last before this second since
+    /// 1970, on file systems that note every change.
+    pub(crate) fn settled_stamp(&self, before: i64) -> Option<[u8; 16]> {
+        let changed = self.folder.root.changed.load(Ordering::Relaxed);
+        (changed < before).then(|| self.stamp.to_bytes())
     }
 
     /// Its path on the host, for messages.
@@ -192,7 +181,7 @@ impl HostReader {
     fn check(&self) -> Result<(), WalkError> {
         let stat =
             stat(&self.file, b"").map_err(|error| WalkError::io("look at", self.source.shown(), error))?;
-        match Stamp::of(&stat) == self.source.stamp {
+        match self.source.stamp == Stamp::of(&stat) {
             true => Ok(()),
             false => Err(WalkError::Changed { path: self.source.shown() }),
         }

@@ -7,6 +7,7 @@
 mod attributes;
 pub(crate) mod capability;
 mod host;
+mod stamp;
 
 use std::collections::HashMap;
 use std::io;
@@ -14,13 +15,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
 
 pub(crate) use self::host::LastFolder;
-use self::host::{Folder, Root, Stamp};
+use self::host::{Folder, Root};
 pub use self::host::{HostFile, HostReader};
+use self::stamp::{Noting, Stamp};
 use crate::{Device, Entry, Kind, PathError, RootPath};
 
 /// How many directories on the way down are held open. Deeper trees cost a
@@ -140,10 +143,11 @@ pub fn walk_fd<E: From<WalkError>>(
     options: &Walk,
     visit: &mut Visit<'_, E>,
 ) -> Result<Vec<WalkWarning>, E> {
-    let root = Arc::new(Root { fd: root, shown: shown.into() });
+    let root = Arc::new(Root { fd: root, shown: shown.into(), changed: AtomicI64::new(i64::MIN) });
     let device = device(&host::stat(&root.fd, b"").map_err(|e| WalkError::io("look at", shown.into(), e))?);
     let (frames, links, warnings) = (Vec::new(), HashMap::new(), Vec::new());
-    let mut walker = Walker { options, visit, device, frames, links, warnings };
+    let noting = Noting::default();
+    let mut walker = Walker { options, visit, device, noting, frames, links, warnings };
     let folder = Arc::new(Folder { root, path: RootPath::root() });
     let fd = folder.open().map_err(|error| WalkError::io("open", shown.into(), error))?;
     walker.directory(folder, fd)?;
@@ -172,6 +176,7 @@ struct Walker<'a, 'b, E> {
     visit: &'a mut Visit<'b, E>,
     /// The file system the walk began on.
     device: u64,
+    noting: Noting,
     frames: Vec<Frame>,
     /// First names of files that have several, by device and inode number.
     links: HashMap<(u64, u64), RootPath>,
@@ -304,6 +309,8 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
             Some(file) => source.clone().read(file),
             None => source.open_in(&found.parent)?,
         };
+        let changed = self.noting.changed(&found.stat, reader.as_file());
+        source.folder.root.changed.fetch_max(changed, Ordering::Relaxed);
         let kind = Kind::File { size: source.size() };
         let mut entry = self.options.attributes.entry(found.path, kind, &found.stat);
         self.read_xattrs(&mut entry, reader.as_file())

@@ -3,13 +3,15 @@
 //! The cache has the blob that was made last of the same inputs, and what it consists of. A blob
 //! that becomes part of an image layout lies there and in the cache as one file, where the file
 //! system can do that. It is compared with its digest before any of it is used, while the input is
-//! read.
+//! read. Folders in which nothing has changed, as their [fingerprint](Tree::fingerprint) tells, are
+//! not even read.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ctr_forge_fetch::FetchError;
 use ctr_forge_plugin::Error;
@@ -23,19 +25,29 @@ use crate::Forge;
 const WORTH: u64 = 4 << 20;
 
 /// Most bytes of what is known of a blob: enough for one of 20 GB and more.
-const MAX_PIECES: u64 = 1 << 20;
+const MAX_RECORD: u64 = 1 << 20;
 
 /// What there is of a layer that was made of the same inputs.
 pub(in crate::ops) struct Earlier {
     name: String,
     options: LayerOptions,
-    pieces: Option<Pieces>,
+    record: Option<Record>,
+    /// Files that changed last before this second since 1970 are known by their times.
+    settled: i64,
     /// Reads the blob through; whoever wants it waits for that.
     blob: Mutex<Option<JoinHandle<Option<File>>>>,
 }
 
+/// What is kept beside a blob.
+struct Record {
+    /// Of the tree that it was made of, where that has one.
+    fingerprint: Option<Digest>,
+    pieces: Pieces,
+}
+
 impl Earlier {
-    /// Looks for one. Its blob is compared with its digest from now on, while other things are done.
+    /// Looks for one, before the inputs are read. Its blob is compared with its digest from now on,
+    /// while other things are done.
     ///
     /// What `inputs` hold need not be the same: that is told by the bytes themselves.
     pub(in crate::ops) fn find<'a>(
@@ -50,12 +62,13 @@ impl Earlier {
             words.extend_from_slice(path.as_os_str().as_encoded_bytes());
         }
         let name = format!("layer/{}", Digest::of(&words).hex());
-        let pieces = recall(forge, &name);
-        let blob = pieces.as_ref().map(|pieces| {
-            let (fetcher, digest) = (Arc::clone(&forge.fetcher), pieces.digest);
+        let record = recall(forge, &name);
+        let blob = record.as_ref().map(|record| {
+            let (fetcher, digest) = (Arc::clone(&forge.fetcher), record.pieces.digest);
             std::thread::spawn(move || fetcher.content(&digest, || Ok(())).ok().flatten())
         });
-        Self { name, options, pieces, blob: Mutex::new(blob) }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
+        Self { name, options, record, settled: now - Tree::SETTLES, blob: Mutex::new(blob) }
     }
 
     fn open(&self) -> io::Result<File> {
@@ -64,32 +77,67 @@ impl Earlier {
         file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Writes a layer of `tree` with it, and keeps it for the next time. `fill` is called anew where
+    /// The fingerprint of a tree that was read since, if it has one.
+    pub(super) fn fingerprint(&self, tree: &Tree) -> Option<Digest> {
+        tree.fingerprint(self.settled)
+    }
+
+    /// The layer, where the tree of this fingerprint is the one that it was made of.
+    pub(super) fn unchanged(&self, fingerprint: Digest) -> Option<(Layer, File)> {
+        let record = self.record.as_ref().filter(|record| record.fingerprint == Some(fingerprint))?;
+        Some((record.pieces.layer(self.options.compression), self.open().ok()?))
+    }
+
+    /// Writes a layer of a tree with it, and keeps it for the next time. `fill` is called anew where
     /// what was kept turns out to be of no use.
     pub(super) fn write(
         &self,
         forge: &Forge,
-        tree: &Tree,
+        (tree, fingerprint): (&Tree, Option<Digest>),
         blob: impl Fn() -> Result<File, Error>,
         mut fill: impl FnMut(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<(Layer, File), LayerError<Error>> {
-        let known = match &self.pieces {
+        let known = match &self.record {
             None => None,
-            Some(pieces) => match self.write_upon(pieces, blob().map_err(LayerError::Fill)?, &mut fill) {
-                // Gone or damaged: as if it had never been.
-                Err(LayerError::Known(_)) => None,
-                other => Some(other?),
-            },
+            Some(record) => {
+                let blob = blob().map_err(LayerError::Fill)?;
+                match self.write_upon(&record.pieces, blob, &mut fill) {
+                    // Gone or damaged: as if it had never been.
+                    Err(LayerError::Known(_)) => None,
+                    other => Some(other?),
+                }
+            }
         };
         let (layer, blob, pieces) = match known {
             Some(found) => found,
             None => self.write_anew(blob().map_err(LayerError::Fill)?, &mut fill)?,
         };
         let content: u64 = tree.entries().map(|entry| entry.kind.size()).sum();
-        if let Some(pieces) = pieces.filter(|_| content >= WORTH) {
-            keep(forge, &self.name, &pieces, self.pieces.as_ref(), &blob);
+        if content >= WORTH {
+            self.keep(forge, fingerprint, pieces, &blob);
         }
         Ok((layer, blob))
+    }
+
+    /// Keeps a blob in the place of the one before; without `pieces` it is that one, of which
+    /// something else may be known now. That it cannot be kept is no reason to fail.
+    fn keep(&self, forge: &Forge, fingerprint: Option<Digest>, pieces: Option<Pieces>, blob: &File) {
+        let Some(pieces) = pieces else {
+            if let Some(Record { fingerprint: old, pieces }) = &self.record
+                && fingerprint.is_some()
+                && *old != fingerprint
+            {
+                note(forge, &self.name, fingerprint, pieces);
+            }
+            return;
+        };
+        if forge.fetcher.keep_file(blob, &pieces.digest).is_err() {
+            return;
+        }
+        let old = self.record.as_ref().map(|old| old.pieces.digest).filter(|old| *old != pieces.digest);
+        if note(forge, &self.name, fingerprint, &pieces) {
+            let _ = old.map(|old| forge.fetcher.forget(&old));
+        }
     }
 
     fn write_upon(
@@ -126,23 +174,36 @@ fn check(forge: &Forge) -> impl Fn() -> Result<(), FetchError> {
     }
 }
 
-fn recall(forge: &Forge, name: &str) -> Option<Pieces> {
+fn recall(forge: &Forge, name: &str) -> Option<Record> {
     // A cache is not made to find nothing in it.
     forge.fetcher.config().cache.as_ref().filter(|cache| cache.exists())?;
     let mut bytes = Vec::new();
-    forge.fetcher.kept(name, check(forge)).ok()??.take(MAX_PIECES).read_to_end(&mut bytes).ok()?;
-    Pieces::from_bytes(&bytes)
+    forge.fetcher.kept(name, check(forge)).ok()??.take(MAX_RECORD).read_to_end(&mut bytes).ok()?;
+    Record::from_bytes(&bytes)
 }
 
-/// Keeps a blob in the place of the one before. That it cannot be kept is no reason to fail.
-fn keep(forge: &Forge, name: &str, pieces: &Pieces, old: Option<&Pieces>, blob: &File) {
-    if forge.fetcher.keep_file(blob, &pieces.digest).is_err() {
-        return;
-    }
-    let Ok(Some(draft)) = forge.fetcher.draft() else { return };
+/// Keeps what is known of a blob; whether that went well.
+fn note(forge: &Forge, name: &str, fingerprint: Option<Digest>, pieces: &Pieces) -> bool {
+    let Ok(Some(draft)) = forge.fetcher.draft() else { return false };
     let mut file = draft.file();
-    if file.write_all(&pieces.to_bytes()).is_ok() && forge.fetcher.keep(name, draft, check(forge)).is_ok() {
-        let old = old.map(|old| old.digest).filter(|old| *old != pieces.digest);
-        let _ = old.map(|old| forge.fetcher.forget(&old));
+    let written =
+        file.write_all(&Record::head(fingerprint)).and_then(|()| file.write_all(&pieces.to_bytes()));
+    written.is_ok() && forge.fetcher.keep(name, draft, check(forge)).is_ok()
+}
+
+/// What a record begins with: none that another version has written is taken for one of this form.
+const FORM: &[u8; 8] = b"layer 2\n";
+
+impl Record {
+    /// What stands before the pieces: the form, and the fingerprint or as many zeros.
+    fn head(fingerprint: Option<Digest>) -> Vec<u8> {
+        let fingerprint = fingerprint.map_or([0; 32], |fingerprint| *fingerprint.as_bytes());
+        [&FORM[..], &fingerprint].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (fingerprint, pieces) = bytes.strip_prefix(FORM)?.split_first_chunk::<32>()?;
+        let fingerprint = (*fingerprint != [0; 32]).then(|| Digest::from_bytes(*fingerprint));
+        Some(Self { fingerprint, pieces: Pieces::from_bytes(pieces)? })
     }
 }

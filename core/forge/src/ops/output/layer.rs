@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use ctr_forge_plugin::{Component, Error, LayerForm, LayerRef, Merges, Result};
+use ctr_forge_plugin::{Component, Error, LayerForm, LayerRef, Level, Merges, Result};
 use ctr_forge_rootfs::{
     Attributes, Compression, Decoder, Duplicates, Layer, LayerError, LayerOptions, Reader, TOUCHED, Tree,
     Walk, Writer,
@@ -143,6 +143,11 @@ pub(in crate::ops) fn make_layer(
         forge.reporter.warning(&format!("{name}: {warning}"), None);
     }
     check_names(component, &tree, name)?;
+    let fingerprint = earlier.fingerprint(&tree);
+    if let Some((layer, file)) = fingerprint.and_then(|fingerprint| earlier.unchanged(fingerprint)) {
+        forge.reporter.log(Level::Info, &format!("{name} has not changed: its layer is in the cache"));
+        return Ok(Finished { layer, file, form, newest });
+    }
     forge.reporter.phase(&format!("Packing {name}"));
     let what = format!("cannot pack {name}");
     let fill = |sink: &mut dyn Write| -> Result<()> {
@@ -151,7 +156,7 @@ pub(in crate::ops) fn make_layer(
         writer.finish().map(drop).map_err(|e| Error::io(&what, e))
     };
     let file = || place.layer_file(forge);
-    let (layer, file) = earlier.write(forge, &tree, file, fill).map_err(|error| {
+    let (layer, file) = earlier.write(forge, (&tree, fingerprint), file, fill).map_err(|error| {
         let error = match error {
             LayerError::Fill(error) => error,
             error => because(&what, &error),
