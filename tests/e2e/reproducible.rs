@@ -1,15 +1,18 @@
 //! The same input gives the same bytes, whoever makes them, where and when.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 
+use ctr_forge_rootfs::{Attributes, Duplicates, Tree, Walk};
 use ctr_forge_tests::archive::{Member, archive, listing};
 use ctr_forge_tests::layout::Image;
+use ctr_forge_tests::runner::folder_at_rest;
 use ctr_forge_tests::{Forge, Need, Test};
 
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "reproducible::layers_of_the_cache", needs: &[], run: layers_of_the_cache },
-    Test { name: "reproducible::a_folder_at_rest", needs: &[Need::Tool("perl")], run: a_folder_at_rest },
+    Test { name: "reproducible::a_folder_at_rest", needs: &[Need::Settles], run: a_folder_at_rest },
+    Test { name: "reproducible::a_fingerprint_is_of_one_state", needs: &[Need::Settles], run: one_state },
     Test { name: "reproducible::twice_the_same_bytes", needs: &[], run: twice_the_same_bytes },
     Test { name: "reproducible::any_number_of_threads", needs: &[], run: any_number_of_threads },
     Test { name: "reproducible::any_environment", needs: &[], run: any_environment },
@@ -153,7 +156,6 @@ fn the_input_dates_it() {
 
 /// A layer that is taken from the cache, whole or to where it differs, is the one that is made.
 fn layers_of_the_cache() {
-    use std::os::unix::fs::MetadataExt;
     let forge = Forge::new();
     let cache = forge.path("cache").display().to_string();
     let forge = forge.env("CTR_FORGE_CACHE", &cache);
@@ -214,7 +216,7 @@ fn a_folder_at_rest() {
     let forge = Forge::new();
     let cache = forge.path("cache").display().to_string();
     let forge = forge.env("CTR_FORGE_CACHE", &cache);
-    let library = forge.sh("perl -MConfig -e 'print $Config{privlibexp}'").stdout();
+    let library = folder_at_rest().unwrap().display().to_string();
     let make = |image: &str| {
         let words = ["-v", "output", "oci", library.as_str(), "-o", image, "--tag", "x:1"];
         let said = forge.ok(words).stderr;
@@ -237,4 +239,51 @@ fn a_folder_at_rest() {
             .contains("has not changed")
     };
     assert!(!copy("copy-first") && !copy("copy-again"));
+}
+
+/// What tells that a folder has not changed changes with all that is in it, and with its dates.
+fn one_state() {
+    let forge = Forge::new();
+    forge.write("folder/x", "abc");
+    symlink("x", forge.path("folder/link")).unwrap();
+    let fingerprint_of = |attributes, settled| {
+        let mut tree = Tree::new_in(forge.directory(), Duplicates::Refuse).unwrap();
+        let walk = Walk { attributes, one_file_system: false };
+        tree.read_directory(&forge.path("folder"), &walk, &mut || true).unwrap();
+        tree.normalise(0).unwrap();
+        tree.fingerprint(settled)
+    };
+    let plain = Attributes::Plain { mtime: 0 };
+    let fingerprint = |attributes| fingerprint_of(attributes, i64::MAX);
+    let first = fingerprint(plain);
+    assert!(first.is_some() && first == fingerprint(plain));
+
+    // The same size and date, and yet another content.
+    let file = fs::File::options().write(true).open(forge.path("folder/x")).unwrap();
+    let (date, changed) = (file.metadata().unwrap().modified().unwrap(), || {
+        let stat = file.metadata().unwrap();
+        (stat.ctime(), stat.ctime_nsec())
+    });
+    let before = changed();
+    // The kernel's clock may tick as rarely as a hundred times a second.
+    while changed() == before {
+        file.write_all_at(b"xyz", 0).unwrap();
+        file.set_modified(date).unwrap();
+    }
+    let second = fingerprint(plain);
+    assert!(second.is_some() && second != first);
+
+    // Attributes count as far as they are in the stream.
+    let kept = fingerprint(Attributes::Preserve);
+    file.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
+    assert_ne!(fingerprint(Attributes::Preserve), kept);
+    let links = fingerprint(plain);
+    fs::remove_file(forge.path("folder/link")).unwrap();
+    symlink("y", forge.path("folder/link")).unwrap();
+    assert_ne!(fingerprint(plain), links);
+
+    // What changed a moment ago may change again within the same tick of the clock.
+    let (changed, _) = changed();
+    assert_eq!(fingerprint_of(plain, changed), None);
+    assert!(fingerprint_of(plain, changed + 1).is_some());
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use ctr_forge_rootfs::{Attributes, Duplicates, Tree, Walk};
 use libtest_mimic::{Arguments, Trial};
 
 /// A test: a name that says the property, what it needs, and a function that panics if it fails.
@@ -44,6 +45,10 @@ pub enum Need {
     Sandbox,
     /// A mirror of Debian that the host's apt uses and that answers.
     Mirror,
+    /// A kernel and file systems that say when a file changed last: see [`folder_at_rest`].
+    Settles,
+    /// To be run by `cargo xtask matrix`: what it takes changes from day to day.
+    Matrix,
     /// Alpine's own packages: see [`alpine_packages`].
     AlpinePackages,
     /// Packages of RPM that others have made: see [`rpm_packages`].
@@ -63,6 +68,8 @@ impl Need {
             Need::MountNamespace => "mount namespace".into(),
             Need::Sandbox => "user namespaces".into(),
             Need::Mirror => "the network's Debian mirror".into(),
+            Need::Settles => "Linux 6.8, ext4 or the like, and a folder at rest".into(),
+            Need::Matrix => "cargo xtask matrix".into(),
             Need::AlpinePackages => "Alpine's packages".into(),
             Need::RpmPackages => "packages of RPM made elsewhere".into(),
             Need::LibsolvCases => "libsolv's test cases".into(),
@@ -101,11 +108,35 @@ impl Need {
             Need::MountNamespace => succeeds("unshare", &["-m", "true"]),
             Need::Sandbox => succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
             Need::Mirror => crate::mirror::host_mirror().is_some(),
+            Need::Settles => folder_at_rest().is_some() && has_fingerprint(Path::new("/var/tmp")),
+            Need::Matrix => std::env::var_os("CTR_FORGE_MATRIX").is_some(),
             Need::AlpinePackages => alpine_packages().is_some(),
             Need::RpmPackages => rpm_packages().is_some(),
             Need::LibsolvCases => libsolv_cases().is_some(),
         }
     }
+}
+
+/// A folder of some megabytes that nobody has touched for long: perl's own modules.
+pub fn folder_at_rest() -> Option<PathBuf> {
+    let output = Command::new("perl").args(["-MConfig", "-e", "print $Config{privlibexp}"]).output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?).canonicalize().ok()?;
+    has_fingerprint(&folder.join("unicore")).then_some(folder)
+}
+
+/// Whether a tree on this file system can have a [fingerprint](Tree::fingerprint).
+fn has_fingerprint(place: &Path) -> bool {
+    let Ok(folder) = tempfile::tempdir_in("/var/tmp") else { return false };
+    let read = || -> Option<bool> {
+        let mut tree = Tree::new_in(folder.path(), Duplicates::Refuse).ok()?;
+        let walk = Walk { attributes: Attributes::Plain { mtime: 0 }, one_file_system: true };
+        std::fs::write(folder.path().join("file"), "x").ok()?;
+        let place = if place == Path::new("/var/tmp") { folder.path() } else { place };
+        tree.read_directory(place, &walk, &mut || true).ok()?;
+        tree.normalise(0).ok()?;
+        Some(tree.len() > 1 && tree.fingerprint(i64::MAX).is_some())
+    };
+    read().unwrap_or(false)
 }
 
 /// A signed repository of Alpine's packages with the key beside it, for x86_64: in `ALPINE_PACKAGES`,

@@ -3,8 +3,6 @@
 use std::fs;
 use std::time::Duration;
 
-use ctr_forge_rootfs::Tree;
-
 use super::{Bench, Column, Goal, at_most_of};
 use crate::Result;
 use crate::measure::{Subject, in_turns, in_turns_cold};
@@ -41,7 +39,7 @@ const DIGESTS: &str = "tar, zstd, digests";
 /// Copies of the small tree in the large one.
 const COPIES: &str = "8";
 /// After this, nothing need be read of a file that is the same inode with the same times.
-const SETTLES: Duration = Duration::from_secs(Tree::SETTLES as u64 + 1);
+const SETTLES: Duration = Duration::from_secs(61);
 const ROUNDS: usize = 5;
 const ROUNDS_LARGE: usize = 3;
 

@@ -12,13 +12,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use super::WalkError;
-use super::stamp::Stamp;
+use super::stamp::{Seen, Stamp};
 use crate::RootPath;
 
 /// Never blocks on a pipe, never makes a terminal ours, never follows a link.
@@ -35,9 +34,7 @@ pub(super) struct Root {
     pub(super) fd: OwnedFd,
     /// What messages call it.
     pub(super) shown: PathBuf,
-    /// When a file in it changed last, in seconds since 1970; the greatest number where the change
-    /// time of one says nothing. Not kept for each file, of which there may be a million.
-    pub(super) changed: AtomicI64,
+    pub(super) seen: Seen,
 }
 
 /// A directory of a walk, shared by the files in it.
@@ -117,9 +114,8 @@ impl HostFile {
 
     /// What stands for its content, if all that the walk saw changed last before this second since
     /// 1970, on file systems that note every change.
-    pub(crate) fn settled_stamp(&self, before: i64) -> Option<[u8; 16]> {
-        let changed = self.folder.root.changed.load(Ordering::Relaxed);
-        (changed < before).then(|| self.stamp.to_bytes())
+    pub(crate) fn settled_stamp(&self, before: i64) -> Option<[u64; 3]> {
+        self.folder.root.seen.settled(&self.stamp, before)
     }
 
     /// Its path on the host, for messages.

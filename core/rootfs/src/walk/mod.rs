@@ -15,7 +15,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
@@ -23,7 +22,7 @@ use rustix::io::Errno;
 pub(crate) use self::host::LastFolder;
 use self::host::{Folder, Root};
 pub use self::host::{HostFile, HostReader};
-use self::stamp::{Noting, Stamp};
+use self::stamp::{Noting, Seen, Stamp};
 use crate::{Device, Entry, Kind, PathError, RootPath};
 
 /// How many directories on the way down are held open. Deeper trees cost a
@@ -143,7 +142,7 @@ pub fn walk_fd<E: From<WalkError>>(
     options: &Walk,
     visit: &mut Visit<'_, E>,
 ) -> Result<Vec<WalkWarning>, E> {
-    let root = Arc::new(Root { fd: root, shown: shown.into(), changed: AtomicI64::new(i64::MIN) });
+    let root = Arc::new(Root { fd: root, shown: shown.into(), seen: Seen::nothing() });
     let device = device(&host::stat(&root.fd, b"").map_err(|e| WalkError::io("look at", shown.into(), e))?);
     let (frames, links, warnings) = (Vec::new(), HashMap::new(), Vec::new());
     let noting = Noting::default();
@@ -309,8 +308,7 @@ impl<E: From<WalkError>> Walker<'_, '_, E> {
             Some(file) => source.clone().read(file),
             None => source.open_in(&found.parent)?,
         };
-        let changed = self.noting.changed(&found.stat, reader.as_file());
-        source.folder.root.changed.fetch_max(changed, Ordering::Relaxed);
+        self.noting.see(&source.folder.root.seen, &found.stat, reader.as_file());
         let kind = Kind::File { size: source.size() };
         let mut entry = self.options.attributes.entry(found.path, kind, &found.stat);
         self.read_xattrs(&mut entry, reader.as_file())

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 
 use rustix::fs::{CWD, Mode, XattrFlags, mknodat, setxattr};
@@ -176,46 +176,6 @@ fn a_file_read_later_must_be_the_one_the_walk_saw() {
     let error = tree.content(&x).unwrap_err();
     assert_eq!(error.to_string(), format!("{:?} changed while it was read", directory.path().join("x")));
     assert!(matches!(tree.content(&y), Err(TreeError::Walk(WalkError::Io { action: "open", .. }))));
-}
-
-#[test]
-fn a_fingerprint_is_of_one_state_of_a_directory() {
-    // Not in /tmp, which may be memory: there a file can change without its times.
-    let directory = tempfile::tempdir_in("/var/tmp").unwrap();
-    let spool = TempDir::new().unwrap();
-    write(&directory, "x", "abc", 0o644);
-    symlink("x", directory.path().join("link")).unwrap();
-    let fingerprint_of = |options: &Walk, settled: i64| {
-        let mut tree = Tree::new_in(spool.path(), Duplicates::Refuse).unwrap();
-        tree.read_directory(directory.path(), options, &mut || true).unwrap();
-        tree.normalise(0).unwrap();
-        tree.fingerprint(settled)
-    };
-    let fingerprint = |options| fingerprint_of(options, i64::MAX);
-    let first = fingerprint(&PLAIN);
-    assert!(first.is_some() && first == fingerprint(&PLAIN));
-
-    // The same size and date, and yet another content.
-    let date = fs::metadata(directory.path().join("x")).unwrap().modified().unwrap();
-    let file = fs::File::options().write(true).open(directory.path().join("x")).unwrap();
-    file.write_all_at(b"xyz", 0).unwrap();
-    file.set_modified(date).unwrap();
-    let second = fingerprint(&PLAIN);
-    assert!(second.is_some() && second != first);
-
-    // Attributes count as far as they are in the stream.
-    let kept = fingerprint(&PRESERVE);
-    file.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
-    assert_ne!(fingerprint(&PRESERVE), kept);
-    let links = fingerprint(&PLAIN);
-    fs::remove_file(directory.path().join("link")).unwrap();
-    symlink("y", directory.path().join("link")).unwrap();
-    assert_ne!(fingerprint(&PLAIN), links);
-
-    // What changed a moment ago may change again within the same tick of the clock.
-    let changed = file.metadata().unwrap().ctime();
-    assert_eq!(fingerprint_of(&PLAIN, changed), None);
-    assert!(fingerprint_of(&PLAIN, changed + 1).is_some());
 }
 
 #[test]

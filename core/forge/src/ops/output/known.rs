@@ -6,7 +6,7 @@
 //! read. Folders in which nothing has changed, as their [fingerprint](Tree::fingerprint) tells, are
 //! not even read.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ctr_forge_fetch::FetchError;
 use ctr_forge_plugin::Error;
 use ctr_forge_rootfs::{
-    Digest, Known, Layer, LayerError, LayerOptions, Pieces, Tree, Written, write_layer_upon,
+    Compression, Digest, Known, Layer, LayerError, LayerOptions, Pieces, Tree, Written, write_layer_upon,
 };
 
-use crate::Forge;
+use crate::{Cancel, Forge};
 
 /// Trees with less content, in bytes, are packed anew faster than they are found.
 const WORTH: u64 = 4 << 20;
@@ -32,8 +32,9 @@ pub(in crate::ops) struct Earlier {
     name: String,
     options: LayerOptions,
     record: Option<Record>,
-    /// Files that changed last before this second since 1970 are known by their times.
-    settled: i64,
+    /// Files that changed last before this second since 1970 are known by their times; `None` where
+    /// nothing is to be known of them.
+    settled: Option<i64>,
     /// Reads the blob through; whoever wants it waits for that.
     blob: Mutex<Option<JoinHandle<Option<File>>>>,
 }
@@ -65,10 +66,12 @@ impl Earlier {
         let record = recall(forge, &name);
         let blob = record.as_ref().map(|record| {
             let (fetcher, digest) = (Arc::clone(&forge.fetcher), record.pieces.digest);
-            std::thread::spawn(move || fetcher.content(&digest, || Ok(())).ok().flatten())
+            let cancel = forge.cancel.clone();
+            std::thread::spawn(move || fetcher.content(&digest, check(&cancel)).ok().flatten())
         });
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
-        Self { name, options, record, settled: now - Tree::SETTLES, blob: Mutex::new(blob) }
+        let is_kept = forge.fetcher.config().cache.is_some() && options.compression != Compression::None;
+        let settled = if is_kept { settled() } else { None };
+        Self { name, options, record, settled, blob: Mutex::new(blob) }
     }
 
     fn open(&self) -> io::Result<File> {
@@ -79,7 +82,11 @@ impl Earlier {
 
     /// The fingerprint of a tree that was read since, if it has one.
     pub(super) fn fingerprint(&self, tree: &Tree) -> Option<Digest> {
-        tree.fingerprint(self.settled)
+        // Mounts are numbered anew when the machine starts.
+        let start = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+        let fingerprint = tree.fingerprint(self.settled?)?;
+        let words = [fingerprint.as_bytes(), env!("CARGO_PKG_VERSION").as_bytes(), &start];
+        Some(Digest::of(&words.concat()))
     }
 
     /// The layer, where the tree of this fingerprint is the one that it was made of.
@@ -126,6 +133,8 @@ impl Earlier {
             if let Some(Record { fingerprint: old, pieces }) = &self.record
                 && fingerprint.is_some()
                 && *old != fingerprint
+                // Another run may have put another blob in its place.
+                && recall(forge, &self.name).is_some_and(|now| now.pieces.digest == pieces.digest)
             {
                 note(forge, &self.name, fingerprint, pieces);
             }
@@ -167,8 +176,21 @@ type Fill<'a> = dyn FnMut(&mut dyn Write) -> Result<(), Error> + 'a;
 /// A layer, its blob, and what that consists of if it is a new one.
 type Upon = (Layer, File, Option<Pieces>);
 
-fn check(forge: &Forge) -> impl Fn() -> Result<(), FetchError> {
-    || match forge.cancel.times() {
+/// Before which second since 1970 a file must have changed last, so that its times tell of the next
+/// change: what was written to it through a mapping before is on the disk by now, and for a minute
+/// at least. `None` if the kernel does not say when it writes, or writes when it likes.
+fn settled() -> Option<i64> {
+    let setting = |name: &str| -> Option<i64> {
+        fs::read_to_string(format!("/proc/sys/vm/{name}")).ok()?.trim().parse().ok()
+    };
+    let writeback = setting("dirty_writeback_centisecs").filter(|&every| every > 0)?;
+    let takes = setting("dirty_expire_centisecs")?.saturating_add(writeback.saturating_mul(2)) / 100;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(now).ok()?.checked_sub(takes.max(60))
+}
+
+fn check(cancel: &Cancel) -> impl Fn() -> Result<(), FetchError> {
+    || match cancel.times() {
         0 => Ok(()),
         _ => Err(FetchError::Cancelled { name: "a layer in the cache".into() }),
     }
@@ -178,7 +200,7 @@ fn recall(forge: &Forge, name: &str) -> Option<Record> {
     // A cache is not made to find nothing in it.
     forge.fetcher.config().cache.as_ref().filter(|cache| cache.exists())?;
     let mut bytes = Vec::new();
-    forge.fetcher.kept(name, check(forge)).ok()??.take(MAX_RECORD).read_to_end(&mut bytes).ok()?;
+    forge.fetcher.kept(name, check(&forge.cancel)).ok()??.take(MAX_RECORD).read_to_end(&mut bytes).ok()?;
     Record::from_bytes(&bytes)
 }
 
@@ -188,7 +210,7 @@ fn note(forge: &Forge, name: &str, fingerprint: Option<Digest>, pieces: &Pieces)
     let mut file = draft.file();
     let written =
         file.write_all(&Record::head(fingerprint)).and_then(|()| file.write_all(&pieces.to_bytes()));
-    written.is_ok() && forge.fetcher.keep(name, draft, check(forge)).is_ok()
+    written.is_ok() && forge.fetcher.keep(name, draft, check(&forge.cancel)).is_ok()
 }
 
 /// What a record begins with: none that another version has written is taken for one of this form.
