@@ -78,6 +78,15 @@ fn of_clients() {
     world.forge.ok(file(&[authority, certificate, key]));
     assert_eq!(world.installed(), ["hello-1.0-1"]);
     world.forge.ok(file(&[authority, ("sslclientcert", "both.pem")]));
+    // The key is there, too, and had in the same way.
+    world.forge.sh("cp key.asc repo");
+    file(&[authority, certificate, key]);
+    let text = String::from_utf8(world.forge.read("site.repo")).unwrap();
+    world
+        .forge
+        .write("site.repo", text.replace(&format!("file://{}", place("key.asc")), &format!("{url}key.asc")));
+    world.forge.sh("rm -r cache");
+    world.forge.ok(["source", "dnf", "hello", "--repo-file", "site.repo", "-o", "rootfs.tar"]);
     // Nobody vouches for the server, or for us.
     world.forge.fails(8, file(&[certificate, key])).says(&["cannot use site", "certificate"]);
     world.forge.fails(8, file(&[authority])).says(&["cannot use site"]);

@@ -104,7 +104,7 @@ pub(crate) fn compare(forge: &Forge) {
 
 /// Paths, types, modes, owners, attributes, contents, names of the same file. Of the dates those of
 /// packages' files: what was made or changed later, as directories are, has another on each side.
-fn tree(root: &Path) -> Listing {
+pub(crate) fn tree(root: &Path) -> Listing {
     let is_of_package = |entry: &Entry| entry.mtime < EPOCH.into() && entry.kind != Kind::Directory;
     found(root, is_of_package)
 }
@@ -127,8 +127,8 @@ fn compare_databases(forge: &Forge) {
     let headers = |root: &str| {
         let dbpath = format!("/{DATABASE}");
         let xml = rpm(forge, root, &["-qa", "--xml", "--dbpath", &dbpath]).expect_code(0).stdout();
-        let mut headers: Vec<String> =
-            xml.split("</rpmHeader>").filter(|header| !header.contains("gpg-pubkey")).map(timeless).collect();
+        let headers = xml.split("</rpmHeader>").filter(|header| !header.contains("gpg-pubkey"));
+        let mut headers: Vec<String> = headers.map(|header| without(header, &OF_THE_MOMENT)).collect();
         headers.sort();
         headers
     };
@@ -146,14 +146,14 @@ fn compare_databases(forge: &Forge) {
     assert_eq!(times("ours", EPOCH), times("theirs", DATE));
 }
 
-/// A header without what is of the moment.
-fn timeless(header: &str) -> String {
-    let tags = header.split("<rpmTag name=");
-    let stays = |tag: &&str| {
-        !["\"Installtime\"", "\"Installtid\"", "\"Dbinstance\""].iter().any(|name| tag.starts_with(name))
-    };
-    tags.filter(stays).collect::<Vec<_>>().join("\n")
+/// A header without these tags.
+pub(crate) fn without(header: &str, tags: &[&str]) -> String {
+    let stays = |tag: &&str| !tags.iter().any(|name| tag.starts_with(&format!("\"{name}\"")));
+    header.split("<rpmTag name=").filter(stays).map(str::trim).collect::<Vec<_>>().join("\n")
 }
+
+/// What is of the moment in a header.
+pub(crate) const OF_THE_MOMENT: [&str; 3] = ["Installtime", "Installtid", "Dbinstance"];
 
 /// A script that prints what the tables say. Packages are called by their digests, as their
 /// numbers follow the order; of keys, which have none, dnf has another encoding of the same.
@@ -176,7 +176,7 @@ fn sorted(text: &str) -> Vec<String> {
 
 /// From 4.19 on rpm makes users that packages declare, and whoever does that locks their passwords
 /// with another word. This machine's rpm is older and leaves it to scripts.
-const LOCKED: &str = "sed -i 's/^\\([a-z]*\\):!\\*:/\\1:!:/' rootfs/etc/shadow rootfs/etc/gshadow";
+pub(crate) const LOCKED: &str = "sed -i 's/^\\([a-z]*\\):!\\*:/\\1:!:/' rootfs/etc/shadow rootfs/etc/gshadow";
 
 fn as_dnf_makes_it() {
     let world = world();

@@ -26,6 +26,18 @@ const OTHER: &[Need] = &[
     Need::Tool("dnf"),
 ];
 
+const MACHINE: &[Need] = &[
+    Need::Root,
+    Need::Sandbox,
+    Need::MountNamespace,
+    Need::Tool("rpmbuild"),
+    Need::Tool("rpmsign"),
+    Need::Tool("createrepo_c"),
+    Need::Tool("gpg"),
+    Need::Tool("busybox"),
+    Need::Tool("dnf"),
+];
+
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_engine::dnf_is_dnf", needs: DNF, run: dnf_is_dnf },
     Test { name: "dnf_engine::both_engines_make_the_same", needs: DNF, run: both_engines },
@@ -35,6 +47,9 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_engine::requests_that_fail", needs: DNF, run: requests_that_fail },
     Test { name: "dnf_engine::packages_of_others", needs: DNF, run: packages_of_others },
     Test { name: "dnf_engine::what_tools_cannot_do", needs: DNF, run: what_tools_cannot_do },
+    Test { name: "dnf_engine::what_is_cleaned", needs: DNF, run: what_is_cleaned },
+    Test { name: "dnf_engine::files_left_out", needs: MACHINE, run: files_left_out },
+    Test { name: "dnf_engine::settings_of_repositories", needs: DNF, run: settings_of_repositories },
 ];
 
 /// The words of a command for the repository of a server.
@@ -240,4 +255,114 @@ fn what_tools_cannot_do() {
     let lock = words(&server, &["hello", "-o", "rootfs.tar", "--lock", "made.lock"]);
     world.forge.fails(11, lock).says(&["no lock can be made", "the tool chooses"]);
     assert!(!world.forge.path("made.lock").exists() && !world.forge.path("rootfs.tar").exists());
+}
+
+/// Logs and what a running system has go, but for what packages have brought, wherever links of
+/// packages lead; what is behind a link of a script stays.
+fn what_is_cleaned() {
+    let links = Rpm::new("links", "1-1").dir("run", 0o755).symlink("var/run", "../run");
+    let script = "local function put(path) io.open(path, 'w'):write('x'):close() end\n\
+        for _, path in ipairs({'/var/log/own', '/var/log/deep', '/run/own'}) do put(path .. '/stray') end\n\
+        put('/var/log/stray')\n\
+        posix.mkdir('/run/stray')\n\
+        posix.mkdir('/srv')\n\
+        posix.mkdir('/srv/logs')\n\
+        put('/srv/logs/data')\n\
+        posix.rmdir('/var/log/moved')\n\
+        posix.symlink('/srv/logs', '/var/log/moved')\n\
+        for _, name in ipairs({'.keyring.lock', 'rpmdb.sqlite-shm', 'rpmdb.sqlite-wal'}) do\n\
+        put('/var/lib/rpm/' .. name) end\n";
+    let service = Rpm::new("service", "1-1")
+        .requires("links")
+        .dir("var/lib/rpm", 0o755)
+        .dir("var/log/own", 0o700)
+        .dir("var/log/moved", 0o755)
+        .file("var/log/deep/kept", "kept", 0o644)
+        .file("var/run/own/kept", "kept", 0o644);
+    // rpm itself has its database open while the scripts of its transaction run.
+    let ours = service.clone().lua("posttrans", script);
+    let theirs = service
+        .lua("posttrans", &script.replace("'.keyring.lock', 'rpmdb.sqlite-shm', 'rpmdb.sqlite-wal'", ""));
+    let listing = |service: Rpm, engine: &str| {
+        let world = World::of([links.clone(), service]);
+        let server = serve(&world);
+        let words = ["service", "--repo", &server.url(""), "--engine", engine, "--report", "report.json"];
+        world.forge.ok(World::bare(&[&words[..], &["-o", "rootfs.tar"]].concat()));
+        let cleaned = world.report()["build"]["cleaned"].to_string();
+        for path in
+            ["/var/log/own/stray", "/var/log/deep/stray", "/run/own/stray", "/var/log/stray", "/run/stray"]
+        {
+            assert!(cleaned.contains(&format!("\"{path}\"")), "{engine}: {path} {cleaned}");
+        }
+        assert_eq!(world.rpm("-V links").trim(), "");
+        world.listing()
+    };
+    let ours = listing(ours, "native");
+    for line in [
+        "drwx------ 0/0 var/log/own",
+        "-rw-r--r-- 0/0 var/log/deep/kept",
+        "-rw-r--r-- 0/0 run/own/kept",
+        "-rw-r--r-- 0/0 srv/logs/data",
+        "lrwxrwxrwx 0/0 var/log/moved -> /srv/logs",
+    ] {
+        assert!(ours.iter().any(|other| other == line), "{line} {ours:#?}");
+    }
+    assert!(
+        !ours.iter().any(|line| line.contains("stray") || line.contains("sqlite-") || line.contains(".lock"))
+    );
+    assert_eq!(listing(theirs, "dnf"), ours);
+}
+
+/// What rpm's macros of the machine leave out is there all the same, and the languages are those
+/// that were asked for.
+fn files_left_out() {
+    let book = Rpm::new("book", "1-1")
+        .file("usr/share/book", "book", 0o644)
+        .doc("usr/share/doc/book/README", "read me")
+        .file("usr/share/locale/de/book.mo", "Buch", 0o644)
+        .marked("%lang(de)")
+        .file("usr/share/locale/no/book.mo", "bok", 0o644)
+        .marked("%lang(no)");
+    let world = World::of([book]);
+    let server = serve(&world);
+    world.forge.sh("cp /usr/lib/rpm/macros macros; \
+         printf '%s\\n' '%_install_langs fr' '%_excludedocs 1' '%_netsharedpath /usr/share' >> macros");
+    let list = |tar: &str| world.forge.sh(&format!("tar -tf {tar}")).stdout();
+    for (options, there) in [
+        (&["--docs"][..], [true, true, true]),
+        (&["--langs", "none"], [false, false, false]),
+        (&["--langs", "de"], [false, true, false]),
+    ] {
+        let words = words(&server, &[&["book", "-o", "theirs.tar"], options].concat()).join(" ");
+        world
+            .forge
+            .sh(&format!("unshare -m bash -ec 'mount --bind macros /usr/lib/rpm/macros; $FORGE {words}'"));
+        world.ok(&[&["book"], options].concat());
+        let theirs = list("theirs.tar");
+        assert_eq!(theirs, list("rootfs.tar"), "{options:?}");
+        let has = |path: &str| theirs.contains(path);
+        assert!(has("usr/share/book\n"), "{theirs}");
+        assert_eq!(["README", "de/book.mo", "no/book.mo"].map(has), there, "{options:?}");
+    }
+}
+
+/// What a `.repo` file says, the tool is told.
+fn settings_of_repositories() {
+    let world = World::of([hello(), Rpm::new("other", "1-1")]);
+    let server = serve(&world);
+    let key = world.place("key.asc");
+    let file = format!(
+        "[some]\nbaseurl={}\ngpgkey=file://{key}\nincludepkgs=hello,more*\npriority=-1\ncost=500\nmodule_hotfixes=1\n\
+         [away]\nbaseurl={}\ngpgkey=file://{key}\nskip_if_unavailable=1\n",
+        server.url(""),
+        server.url("nowhere/"),
+    );
+    world.forge.write("site.repo", file);
+    let words = |name: &str| -> Vec<String> {
+        let words = ["source", "dnf", name, "--repo-file", "site.repo", "--engine", "dnf"];
+        words.map(str::to_owned).into()
+    };
+    refuses(&world, 10, words("other"), &["dnf failed", "other"]);
+    world.forge.ok([words("hello"), vec!["-o".into(), "rootfs.tar".into()]].concat());
+    assert_eq!(world.text("usr/bin/hello"), "hello\n");
 }

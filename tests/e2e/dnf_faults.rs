@@ -2,11 +2,13 @@
 //! refused by its name, and nothing is left.
 
 use std::fs;
+use std::time::Duration;
 
 use ctr_forge_tests::archive::listing;
 use ctr_forge_tests::debian::Hash;
 use ctr_forge_tests::rpm::parts::{self, Parts};
 use ctr_forge_tests::rpm::{self, Moment, Repository};
+use ctr_forge_tests::server::Fault;
 use ctr_forge_tests::{Key, Need, Rpm, Server, Test};
 use serde_json::Value;
 
@@ -27,6 +29,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_faults::keys", needs: RPM, run: keys },
     Test { name: "dnf_faults::tampered_packages", needs: RPM, run: tampered_packages },
     Test { name: "dnf_faults::cut_packages", needs: RPM, run: cut_packages },
+    Test { name: "dnf_faults::a_package_file_that_changes", needs: RPM, run: a_package_file_that_changes },
     Test { name: "dnf_faults::other_packages", needs: RPM, run: other_packages },
     Test { name: "dnf_faults::choices_that_cannot_be", needs: RPM, run: choices_that_cannot_be },
     Test { name: "dnf_faults::conflicting_files", needs: RPM, run: conflicting_files },
@@ -194,6 +197,29 @@ fn cut_packages() {
         let words = World::bare(&["./bad.rpm", "--repo", "/var/empty"]);
         world.refuses_words(4, words, &["/bad.rpm cannot be used"]);
     }
+}
+
+/// Whoever may write to a package file may do so after it was looked at.
+fn a_package_file_that_changes() {
+    let mine = |text: &str| Rpm::new("mine", "1-1").requires("slow").file("etc/mine", text, 0o644);
+    let world = World::of([Rpm::new("slow", "1-1")]);
+    let server = Server::new(world.forge.path("repo"));
+    let files = rpm::build(&[mine("first"), mine("other")]);
+    let [first, other] = [0, 1].map(|number| fs::read(&files[number]).unwrap());
+    world.forge.write("mine.rpm", &first);
+    // It is fetched when the user's own file was looked at already.
+    server.fault("*.rpm", Fault::Slow(2000));
+    let words = World::bare(&["./mine.rpm", "--repo", &server.url(""), "-o", "rootfs.tar"]);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| world.forge.run(words));
+        while server.count("*.rpm") == 0 && !run.is_finished() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // The file keeps its place on the disk.
+        fs::write(world.forge.path("mine.rpm"), &other).unwrap();
+        run.join().unwrap().expect_code(0);
+    });
+    assert_eq!(world.text("etc/mine"), "first");
 }
 
 /// What is at its place is another package: `dnf_metadata` has those that metadata lies about.

@@ -1,10 +1,12 @@
 //! Repositories of RPM in all the forms in which they are written, with groups and modules; and
 //! what is told of a choice.
 
+use ctr_forge_tests::rpm::metalink::metalink;
 use ctr_forge_tests::rpm::{Repository, signer};
-use ctr_forge_tests::{Compression, Rpm, Test};
+use ctr_forge_tests::{Compression, Rpm, Server, Test};
 
 use crate::dnf::{RPM, World, hello};
+use crate::dnf_repositories::{chosen, refused, section};
 
 pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_forms::compressions", needs: RPM, run: compressions },
@@ -15,6 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_forms::dry_run", needs: RPM, run: dry_run },
     Test { name: "dnf_forms::who_vouches", needs: RPM, run: who_vouches },
     Test { name: "dnf_forms::foreign_architectures", needs: RPM, run: foreign_architectures },
+    Test { name: "dnf_forms::keys_in_the_database", needs: RPM, run: keys_in_the_database },
+    Test { name: "dnf_forms::files_of_the_machine", needs: RPM, run: files_of_the_machine },
 ];
 
 #[track_caller]
@@ -73,6 +77,20 @@ const COMPS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <group><id>web</id><name>Web Server</name><packagelist>
     <packagereq type="mandatory">hello</packagereq>
   </packagelist></group>
+  <group><id>names</id><name>Names</name><packagelist>
+    <packagereq type="mandatory">base</packagereq>
+    <packagereq type="mandatory">virtual</packagereq>
+    <packagereq type="mandatory">ext*</packagereq>
+  </packagelist></group>
+  <group><id>broken</id><name>Broken</name><packagelist>
+    <packagereq type="mandatory">broken</packagereq>
+  </packagelist></group>
+  <group><id>broken-default</id><name>Broken, too</name><packagelist>
+    <packagereq type="default">broken</packagereq>
+  </packagelist></group>
+  <group><id>broken-where-base-is</id><name>Broken, too</name><packagelist>
+    <packagereq type="conditional" requires="base">broken</packagereq>
+  </packagelist></group>
   <environment><id>server</id><name>Server</name>
     <grouplist><groupid>core</groupid><groupid>web</groupid></grouplist>
     <optionlist><groupid>more</groupid></optionlist>
@@ -82,12 +100,27 @@ const COMPS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 fn groups() {
     let rpms = ["base", "tool", "extra", "mainframe"].map(|name| Rpm::new(name, "1-1"));
-    let world = World::new(&Repository::new(rpms).with([hello()]).comps(COMPS));
+    let more = [
+        hello(),
+        Rpm::new("provider", "1-1").provides("virtual"),
+        Rpm::new("broken", "1-1").requires("what-nobody-has"),
+    ];
+    let world = World::new(&Repository::new(rpms).with(more).comps(COMPS));
     gives(&world, &["@core"], &["base-1-1", "tool-1-1"]);
     gives(&world, &["@Core", "extra"], &["base-1-1", "extra-1-1", "tool-1-1"]);
     gives(&world, &["@web server"], &["hello-1.0-1"]);
     gives(&world, &["@^server"], &["base-1-1", "hello-1.0-1", "tool-1-1"]);
+    gives(&world, &["@server"], &["base-1-1", "hello-1.0-1", "tool-1-1"]);
     gives(&world, &["@core", "--exclude", "tool"], &["base-1-1"]);
+    // As in dnf: by name alone, and what is there has to come.
+    gives(&world, &["@names"], &["base-1-1"]);
+    world.ok(&["@core", "@names"]).says(&["packages of groups: is-not-there, virtual, ext*"]);
+    let needs = "broken-1-1.noarch needs what-nobody-has";
+    world.refuses(15, &["@broken"], &[needs]);
+    world.refuses(15, &["@broken-default"], &[needs]);
+    gives(&world, &["@broken-where-base-is", "tool"], &["tool-1-1"]);
+    world.refuses(15, &["@broken-where-base-is", "base"], &["broken"]);
+    gives(&world, &["@broken", "@web", "--exclude", "broken"], &["hello-1.0-1"]);
     world.refuses(13, &["@cor"], &["no group \"@cor\"", "core, web"]);
     world.refuses(13, &["@^core"], &["no environment \"@^core\"", "server"]);
     world.refuses(2, &["@"], &["\"@\" names no group"]);
@@ -177,7 +210,7 @@ fn modules() {
     gives(&["node", "@node:20/minimal"], &with("20"));
     gives(&["@tool:new"], &[&with("20")[..], &["tool-1-1".to_owned()]].concat());
     gives(&["hello"], &["hello-1.0-1".to_owned()]);
-    world.refuses(13, &["tool"], &["no package is called tool"]);
+    world.refuses(15, &["tool"], &["tool cannot be had: tool-1-1.noarch is hidden by modules"]);
     world.refuses(13, &["@tool"], &["module \"tool\" has no default stream", "new"]);
     world.refuses(13, &["@node:19"], &["module \"node\" has no stream \"19\", but 18, 20"]);
     world.refuses(13, &["@node:20/large"], &["no profile \"large\", but common, minimal"]);
@@ -269,4 +302,46 @@ fn foreign_architectures() {
     );
     world.ok(&["old", "--arch", "amd64"]);
     world.refuses(13, &["old", "--arch", "arm64"], &["no package is called old"]);
+}
+
+/// rpm knows the keys of the repositories, in whichever form they were named.
+fn keys_in_the_database() {
+    let world = World::of([hello()]);
+    world.forge.sh("gpg --dearmor < key.asc > key.gpg");
+    let repo = world.place("repo");
+    for keys in [&["--key", "key.asc"][..], &["--key", "key.gpg"], &["--key", "key.gpg", "--key", "key.asc"]]
+    {
+        let words = ["source", "dnf", "hello", "--repo", &repo, "-o", "rootfs.tar"];
+        world.forge.ok([&words[..], keys].concat());
+        assert_eq!(world.rpm("-qa").matches("gpg-pubkey").count(), 1, "{keys:?}");
+    }
+}
+
+/// What a server says leads to no file of the machine.
+fn files_of_the_machine() {
+    let world = World::of([hello()]);
+    let repomd = world.forge.read("repo/repodata/repomd.xml");
+    let server = Server::new(world.forge.path(""));
+    let file = format!("file://{}", world.place("repo"));
+    world.forge.write("list", &file);
+    let lines = format!("mirrorlist={}", server.url("list"));
+    refused(&world, &section(&world, "site", &lines), &["hello"], 4, &["its mirror list has no mirror"]);
+    world.forge.write("metalink", metalink(&[format!("{file}/repodata/repomd.xml")], &repomd, []));
+    let lines = format!("metalink={}", server.url("metalink"));
+    refused(&world, &section(&world, "site", &lines), &["hello"], 4, &["no mirror that can be used"]);
+    // One of the machine's own may.
+    for lines in ["mirrorlist=file://DIRlist", "metalink=file://DIRmetalink"] {
+        chosen(&world, &section(&world, "site", lines), &["hello"]);
+    }
+    let script = "mv repo moved; mkdir repo; createrepo_c -q --baseurl file://$PWD/moved -o repo moved";
+    world.forge.sh(script);
+    chosen(&world, &section(&world, "site", "baseurl=file://DIRrepo"), &["hello"]);
+    let says = ["package \"hello\" of site is left out: it is said to be a file of this machine"];
+    let served = section(&world, "site", &format!("baseurl={}", server.url("repo")));
+    refused(&world, &served, &["hello"], 13, &says);
+    let script =
+        "sed -i \"s|<location href|<location xml:base='file://$PWD/repo' href|\" repo/repodata/repomd.xml";
+    world.forge.sh(script);
+    chosen(&world, &section(&world, "site", "baseurl=file://DIRrepo"), &["hello"]);
+    refused(&world, &served, &["hello"], 4, &["its primary is said to be a file of this machine"]);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ctr_forge_tests::debian::Hash;
 use ctr_forge_tests::rpm::metalink::metalink;
-use ctr_forge_tests::rpm::{Moment, Repository, signer};
+use ctr_forge_tests::rpm::{DATE, Moment, Repository, signer};
 use ctr_forge_tests::server::Fault;
 use ctr_forge_tests::{Compression, Key, Rpm, Server, Test};
 
@@ -21,9 +21,12 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_metadata::bombs", needs: RPM, run: bombs },
     Test { name: "dnf_metadata::places_outside", needs: RPM, run: places_outside },
     Test { name: "dnf_metadata::packages_that_lie", needs: RPM, run: packages_that_lie },
+    Test { name: "dnf_metadata::needs_that_are_left_out", needs: RPM, run: needs_that_are_left_out },
     Test { name: "dnf_metadata::weak_checksums", needs: RPM, run: weak_checksums },
     Test { name: "dnf_metadata::stale_mirrors", needs: RPM, run: stale_mirrors },
     Test { name: "dnf_metadata::bad_metalinks", needs: RPM, run: bad_metalinks },
+    Test { name: "dnf_metadata::mirrors_and_signatures", needs: RPM, run: mirrors_and_signatures },
+    Test { name: "dnf_metadata::metalinks_by_another_name", needs: RPM, run: metalinks_by_another_name },
     Test { name: "dnf_metadata::repositories_that_are_away", needs: RPM, run: repositories_that_are_away },
     Test { name: "dnf_metadata::a_server_that_fails", needs: RPM, run: a_server_that_fails },
 ];
@@ -210,6 +213,11 @@ fn bombs() {
         with(Data { open_size: 500, ..zeros(compression, &list) }, &["its packages cannot be read"]);
     }
     with(Data { open_size: 1 << 50, ..primary(list.clone()) }, &["its primary has", "more than"]);
+    // YAML that is cut is YAML.
+    let content = b"---\ndocument: a\n...\n---\ndocument: b\n".to_vec();
+    let modules = Data { kind: "modules", place: "repodata/modules", content, open_size: 20 };
+    replace(&world, &[primary(list.clone()), modules]);
+    world.refuses(4, &["hello"], &["cannot use repo-1", "its modules has more than the 20 bytes"]);
     let entities = format!(
         "<!DOCTYPE x [<!ENTITY a \"{}\">{}]><metadata>&j;</metadata>",
         "a".repeat(1000),
@@ -267,10 +275,29 @@ fn packages_that_lie() {
         &["old", "--arch", "amd64"],
         &["the file of old-0.9-1.x86_64 is that of old-0.9-1.noarch"],
     );
+    // Nor is it as large as it likes.
+    let sized = list.replacen("<size package=\"", "<size package=\"115292150460684", 1);
+    assert_ne!(sized, list);
+    replace(&world, &[primary(sized.clone())]);
+    let name =
+        if sized.find("<name>hello").unwrap() < sized.find("<name>old").unwrap() { "hello" } else { "old" };
+    world.refuses(4, &[name], &[name, "more than the 32 GiB that a package may have"]);
     // What is wrong with one package costs no other.
     let broken = list.replacen("<name>old</name>", "<name>../old</name>", 1);
     replace(&world, &[primary(broken)]);
     world.ok(&["hello"]).says(&["package \"\" of repo-1 is left out: \"../old\" is no name"]);
+}
+
+/// What a package needs is in its header, under the signature, and holds whatever the list says.
+fn needs_that_are_left_out() {
+    let world = World::of([hello().requires("old"), Rpm::new("old", "0.9-1")]);
+    let list = packages(&world);
+    let needs = "<rpm:entry name=\"old\"/>";
+    assert!(list.contains(needs), "{list}");
+    replace(&world, &[primary(list.replace(needs, ""))]);
+    let says = ["the packages are not what their repositories say of them", "hello-1.0-1.noarch needs old"];
+    world.refuses(9, &["hello"], &says);
+    world.ok(&["hello", "old"]);
 }
 
 fn weak_checksums() {
@@ -368,6 +395,64 @@ fn bad_metalinks() {
     with(&good.replace("http://127", "rsync://127"), &["no mirror"]);
     fs::remove_file(mirrors.world.forge.path("repo/metalink")).unwrap();
     mirrors.world.refuses_words(13, words, &["cannot use site", "the metalink of site"]);
+}
+
+/// A mirror that spoils the signature gets nobody to take something older, or nothing.
+fn mirrors_and_signatures() {
+    let mirrors = Mirrors::new();
+    let forge = &mirrors.world.forge;
+    let site = |names: &[&str], older: &[&[u8]], more: &str| {
+        let words = mirrors.words(names, older);
+        let text = String::from_utf8(forge.read("site.repo")).unwrap();
+        forge.write("site.repo", format!("{text}repo_gpgcheck=1\n{more}"));
+        words
+    };
+    let signed = |folder: &str| format!("repo/{folder}/repodata/repomd.xml.asc");
+    let old = mirrors.repomd("old");
+    forge.sh("cp -r repo/new repo/spoiled");
+    forge.write(signed("spoiled"), forge.read(signed("old")));
+    // Another mirror has the right one.
+    mirrors.gives(site(&["spoiled", "new"], &[&old], ""), "2.0");
+    forge.sh("cp -r repo/new repo/bare; rm repo/bare/repodata/repomd.xml.asc");
+    mirrors.gives(site(&["bare", "spoiled", "new"], &[&old], ""), "2.0");
+    // No mirror has, and the metalink allows what is a step behind.
+    let away = "skip_if_unavailable=1\n";
+    for more in ["", away] {
+        let says = ["cannot use site", "repomd.xml of site"];
+        mirrors.world.refuses_words(9, site(&["spoiled", "old"], &[&old], more), &says);
+        let says = ["cannot use site", "its metadata is not signed"];
+        mirrors.world.refuses_words(9, site(&["bare"], &[&old], more), &says);
+    }
+    // What nobody has is stale, whoever has signed it.
+    mirrors.world.refuses_words(14, site(&["old"], &[], ""), &["all its mirrors are stale"]);
+    // A key that has expired makes nothing stale.
+    forge.write("key.asc", signer().expires(DATE - 1000).public());
+    let words = site(&["new", "old"], &[&old], away);
+    mirrors.world.refuses_words(14, words, &["cannot use site", "the key expired on"]);
+    // Without a metalink, too, what is bad is not away.
+    forge.write("key.asc", signer().public());
+    let place = mirrors.server.url("spoiled");
+    let words = in_file(
+        &mirrors.world,
+        &format!("baseurl={place} http://127.0.0.1:1/\nrepo_gpgcheck=1\nskip_if_unavailable=1\n"),
+    );
+    mirrors.world.refuses_words(9, words, &["cannot use site", "repomd.xml of site"]);
+}
+
+/// As dnf, which goes by the URL of a mirror list.
+fn metalinks_by_another_name() {
+    let mirrors = Mirrors::new();
+    let words = |names: &[&str]| {
+        let words = mirrors.words(names, &[]);
+        let text = String::from_utf8(mirrors.world.forge.read("site.repo")).unwrap();
+        mirrors.world.forge.write("site.repo", text.replace("metalink=", "mirrorlist="));
+        words
+    };
+    mirrors.gives(words(&["old", "new"]), "2.0");
+    mirrors.world.refuses_words(14, words(&["old"]), &["cannot use site", "all its mirrors are stale"]);
+    let words = words(&["new"]);
+    mirrors.world.forge.write("repo/metalink", mirrors.server.url("new"));
+    mirrors.world.refuses_words(4, words, &["cannot use site", "its metalink is of no use"]);
 }
 
 fn repositories_that_are_away() {

@@ -1,8 +1,10 @@
 //! Where packages of RPM come from: words and files that name repositories, who signs for each,
 //! and which of them a package is taken from.
 
+use std::fs;
+
 use ctr_forge_tests::rpm::metalink::metalink;
-use ctr_forge_tests::rpm::{Repository, signer};
+use ctr_forge_tests::rpm::{self, Repository, signer};
 use ctr_forge_tests::server::Fault;
 use ctr_forge_tests::{Forge, Key, Rpm, Server, Test};
 
@@ -21,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     Test { name: "dnf_repositories::offline", needs: RPM, run: offline },
     Test { name: "dnf_repositories::releases", needs: RPM, run: releases },
     Test { name: "dnf_repositories::mirrors_of_a_release", needs: RPM, run: mirrors_of_a_release },
+    Test { name: "dnf_repositories::tokens", needs: RPM, run: tokens },
     Test { name: "dnf_repositories::help", needs: &[], run: help },
 ];
 
@@ -34,13 +37,13 @@ fn app_rpm(version: &str) -> Rpm {
 }
 
 /// A section of a repository file. `DIR` is the folder that is worked in.
-fn section(world: &World, id: &str, lines: &str) -> String {
+pub(crate) fn section(world: &World, id: &str, lines: &str) -> String {
     format!("[{id}]\nname=Repository {id}\n{lines}\n").replace("DIR", &world.place(""))
 }
 
 /// Installs what these words and the repository file say; names and versions of it.
 #[track_caller]
-fn chosen(world: &World, file: &str, words: &[&str]) -> Vec<String> {
+pub(crate) fn chosen(world: &World, file: &str, words: &[&str]) -> Vec<String> {
     world.forge.write("site.repo", file);
     world.forge.ok(World::bare(&[words, &["--repo-file", "site.repo", "-o", "rootfs.tar"]].concat()));
     world.installed()
@@ -48,7 +51,7 @@ fn chosen(world: &World, file: &str, words: &[&str]) -> Vec<String> {
 
 /// It is refused with this code and these words.
 #[track_caller]
-fn refused(world: &World, file: &str, words: &[&str], code: i32, says: &[&str]) {
+pub(crate) fn refused(world: &World, file: &str, words: &[&str], code: i32, says: &[&str]) {
     world.forge.write("site.repo", file);
     world.refuses_words(code, World::bare(&[words, &["--repo-file", "site.repo"]].concat()), says);
 }
@@ -119,6 +122,8 @@ fn files_that_are_wrong() {
     wrong("[a]\nenabled=perhaps\n", &["\"perhaps\" is no yes or no for \"enabled\" of a"]);
     wrong("[a]\npriority=high\n", &["\"high\" is no number for \"priority\" of a"]);
     wrong("[a]\n[a]\n", &["two repositories \"a\""]);
+    wrong("[files]\nbaseurl=file:///x\n", &["no repository can be called \"files\"", "package files"]);
+    wrong("[a]\nbaseurl=file:///x\n\n  file:///y\n", &["site.repo: line 4 belongs to nothing"]);
     wrong("[a/b]\nbaseurl=file:///x\n", &["\"a/b\" can be no repository's id"]);
     wrong("[a]\nname=A\n", &["repository a has no baseurl, metalink or mirrorlist"]);
     wrong("[a]\nbaseurl=ftp://user:secret@host/x\n", &["\"ftp://host/x\" of repository a is no URL"]);
@@ -144,6 +149,7 @@ fn variables() {
         ("$releasever/$basearch/os", &["--release", "9.4"][..]),
         ("$releasever/${basearch}/os", &["--releasever", "9.4"]),
         ("${releasever_major}.$releasever_minor/$arch/os", &["--release", "9.4"]),
+        ("${releasever_major}.$releasever_minor/$arch/os", &["--release", "8", "--var", "releasever=9.4"]),
         ("$site/$basearch/os", &["--var", "site=9.4"]),
         ("${site}/$basearch/$kind", &["--var", "site=9.4", "--var", "kind=os"]),
         ("${site:-9.4}/${basearch}/os", &[]),
@@ -266,7 +272,8 @@ fn what_is_shown() {
     let world = World::of([hello(), app_rpm("1"), Rpm::new("needy", "1-1").requires("hello")]);
     let site = |lines: &str| section(&world, "site", &format!("baseurl=file://DIRrepo\n{lines}"));
     for lines in ["excludepkgs=hello", "exclude=h*lo", "excludepkgs=x,*.noarch", "includepkgs=app needy"] {
-        refused(&world, &site(lines), &["hello"], 13, &["no package is called hello"]);
+        let why = "hello cannot be had: hello-1.0-1.noarch is excluded in the repository site";
+        refused(&world, &site(lines), &["hello"], 15, &[why]);
     }
     refused(&world, &site("excludepkgs=hello"), &["needy"], 15, &["needy-1-1.noarch needs hello"]);
     for lines in
@@ -378,7 +385,9 @@ fn releases() {
     );
 }
 
-/// A mirror of the user's is only transport: the release's own keys have to fit.
+/// A mirror of the user's is only transport: the release's own keys have to fit, and a key that is
+/// given is for other packages. Who signs such packages anew gives the repository a name of its own,
+/// or a file that names the key.
 fn mirrors_of_a_release() {
     let world = World::of([hello()]);
     let repo = format!("fedora={}", world.place("repo"));
@@ -386,9 +395,23 @@ fn mirrors_of_a_release() {
         let words = ["source", "dnf", "hello", "--release", "42", "--repo", &repo, "--from", "fedora"];
         words.iter().chain(more).map(|&word| word.to_owned()).collect()
     };
-    let says = ["hello-1.0-1.noarch of repository fedora cannot be used", "none of this repository's keys"];
+    let says = [
+        "hello-1.0-1.noarch of repository fedora cannot be used",
+        "none of this repository's keys",
+        "--repo NAME=URL --key FILE",
+    ];
     world.refuses_words(9, words(&[]), &says);
-    world.forge.ok(words(&["--key", "key.asc", "-o", "rootfs.tar", "--report", "report.json"]));
+    world.refuses_words(9, words(&["--key", "key.asc"]), &says);
+    fs::copy(&rpm::build(&[app_rpm("1")])[0], world.forge.path("app.rpm")).unwrap();
+    world.refuses_words(9, words(&["./app.rpm", "--key", "key.asc"]), &says);
+    let own = format!("own={}", world.place("repo"));
+    let words_of_own =
+        World::bare(&["hello", "--release", "42", "--repo", &own, "--from", "own", "-o", "rootfs.tar"]);
+    world.forge.ok(words_of_own);
+    let file = section(&world, "fedora", "baseurl=file://DIRrepo\ngpgkey=file://DIRkey.asc");
+    chosen(&world, &file, &["hello", "--release", "42", "--from", "fedora"]);
+    assert!(world.rpm("-qa").contains("gpg-pubkey"));
+    world.forge.ok(words(&["--allow-untrusted", "fedora", "-o", "rootfs.tar", "--report", "report.json"]));
     let report = world.report();
     let package = &report["build"]["packages"][0];
     let url = package["url"].as_str().unwrap();
@@ -396,7 +419,25 @@ fn mirrors_of_a_release() {
     assert!(package["purl"].as_str().unwrap().starts_with("pkg:rpm/fedora/hello@1.0-1?"), "{package}");
     assert!(!report.to_string().contains(&world.place("repo")), "{report:#}");
     assert!(world.file("usr/lib/sysimage/rpm/rpmdb.sqlite").is_some(), "where Fedora has it");
-    world.forge.ok(words(&["--allow-untrusted", "fedora", "-o", "rootfs.tar"]));
+}
+
+/// What stands behind a "?" may be a secret: it is asked with, and not written down.
+fn tokens() {
+    let world = World::of([hello()]);
+    let server = Server::new(world.forge.path("repo"));
+    let file = section(&world, "site", &format!("baseurl={}", server.url("?token=s3cret")));
+    let words = ["hello", "--report", "report.json", "--lock", "made.lock"];
+    chosen(&world, &file, &words);
+    // The lock knows of no token, and the file is asked again.
+    world.forge.sh("rm -r cache");
+    server.forget();
+    chosen(&world, &file, &words);
+    assert_eq!(server.count("*.rpm"), 1);
+    let url = world.report()["build"]["packages"][0]["url"].as_str().unwrap().to_owned();
+    assert_eq!(url, server.url("Packages/h/hello-1.0-1.noarch.rpm"));
+    for file in ["rootfs.tar", "report.json", "made.lock"] {
+        assert!(!String::from_utf8_lossy(&world.forge.read(file)).contains("s3cret"), "{file}");
+    }
 }
 
 fn help() {

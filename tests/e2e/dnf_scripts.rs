@@ -152,14 +152,21 @@ fn the_order_is_that_of_rpm() {
         triggers.iter().fold(rpm, |rpm, (kind, rest)| trigger(rpm, kind, rest))
     };
     let world = world([
-        all(noting("watcher", "1-1", "base"), &watcher).file("usr/share/watcher", "x", 0o644),
+        all(noting("watcher", "1-1", "base"), &watcher)
+            .file("usr/share/watcher", "x", 0o644)
+            .dir("usr/share/shared", 0o755),
         all(noting("app", "2-1", "watcher"), &app)
+            .dir("usr/share/shared", 0o755)
+            .file("usr/share/shared/same", "same", 0o644)
             .file("usr/share/app/one", "1", 0o644)
             .file("usr/share/app/two", "2", 0o644)
             .file("usr/lib/app", "3", 0o644)
             .doc("usr/share/app/README", "4"),
         all(noting("lib", "1-1", "app"), &[]).file("usr/lib/lib/deep/file", "5", 0o644),
-        all(noting("last", "1-1", "lib"), &last).file("usr/share/applied", "6", 0o644),
+        all(noting("last", "1-1", "lib"), &last)
+            .file("usr/share/applied", "6", 0o644)
+            .ghost("usr/share/app/ghost", 0o644)
+            .file("usr/share/shared/same", "same", 0o644),
     ]);
     let log = same_as_rpm(&world, &["last"], "log");
     for kind in [
@@ -321,11 +328,22 @@ fn skipped_by_word() {
         .script("post", "exit 4\n")
         .script("posttrans", "exit 5\n")
         .section("triggerin", "-- base", "exit 6\n")
+        .section("triggerprein", "-- base", "exit 9\n")
+        .section("triggerun", "-- base", "exit 10\n")
         .section("filetriggerin", "-- /usr", "exit 7\n")
         .section("transfiletriggerin", "-- /usr", "exit 8\n");
     let world = world([bad, package("good")]);
     world.ok(&["bad", "good", "--scripts", "skip", "--report", "report.json"]).says(&["were not run", "bad"]);
-    let kinds = ["pretrans", "pre", "post", "posttrans", "triggerin", "filetriggerin", "transfiletriggerin"];
+    let kinds = [
+        "pretrans",
+        "pre",
+        "post",
+        "posttrans",
+        "triggerin",
+        "triggerprein",
+        "filetriggerin",
+        "transfiletriggerin",
+    ];
     assert_eq!(outcomes(&world), kinds.map(|kind| format!("bad %{kind} skipped")));
     assert_eq!(world.rpm("-V bad base"), "");
     assert!(world.rpm("-q --scripts bad").contains("exit 3"));
@@ -388,6 +406,8 @@ fn scripts_that_fail() {
     assert_eq!(world.text("next"), "next\n");
     let ran = outcomes(&world);
     assert_eq!(ran.len(), 6, "{ran:#?}");
+    let skipped: Vec<_> = ran.iter().filter(|line| line.ends_with(" skipped")).collect();
+    assert_eq!(skipped, ["fails %triggerin skipped"], "{ran:#?}");
     assert_eq!(world.rpm("-Va"), "");
 }
 
@@ -411,8 +431,12 @@ fn users_and_groups() {
         .file("srv/added", "x", 0o2640)
         .owner("added", "added");
     let later = package("later").requires("added").file("srv/later", "x", 0o600).owner("added", "unknown");
-    let world = world([declared, added, later]);
-    world.ok(&["later", "declared"]).says(&["later-1-1.noarch has files of group unknown"]);
+    // "u lonely 160:nowhere"
+    let lonely = Rpm::new("a-lonely", "1-1").provides("user(lonely) = dSBsb25lbHkgMTYwOm5vd2hlcmUA");
+    let world = world([declared, added, later, lonely]);
+    let output = world.ok(&["later", "declared", "a-lonely"]);
+    let output = output.says(&["later-1-1.noarch has files of group unknown"]);
+    assert_eq!(output.stderr.matches("user lonely cannot be added").count(), 1, "{}", output.stderr);
     let listing = world.listing();
     let owner = |path: &str| listing.iter().find(|line| line.ends_with(path)).unwrap().clone();
     assert!(owner("srv/declared").starts_with("-rw-r----- 150/"), "{listing:#?}");

@@ -33,6 +33,7 @@ mod dnf_engine;
 mod dnf_faults;
 mod dnf_forms;
 mod dnf_metadata;
+mod dnf_next;
 mod dnf_oracle;
 mod dnf_repositories;
 mod dnf_scripts;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         "dnf_faults",
         "dnf_forms",
         "dnf_metadata",
+        "dnf_next",
         "dnf_oracle",
         "dnf_repositories",
         "dnf_scripts",
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         dnf_faults::TESTS,
         dnf_forms::TESTS,
         dnf_metadata::TESTS,
+        dnf_next::TESTS,
         dnf_oracle::TESTS,
         dnf_repositories::TESTS,
         dnf_scripts::TESTS,

@@ -19,12 +19,11 @@ use crate::options::Options;
 use crate::package::Package;
 use crate::places::{self, FILES, Keys, Place, Places};
 use crate::repository::url_of;
+use crate::resolve;
 use crate::rpm::{Rpm, RpmError};
 
-/// Most signatures of one package that are looked at.
-const MAX_SIGNATURES: usize = 16;
-
-/// The package files of a lock, all open, in its order.
+/// The package files of a lock, all open, in its order. Nobody else can write to them, so that what
+/// was checked is what is used: they are the cache's, or copies.
 pub(crate) struct Archives<'a> {
     lock: &'a Lock,
     files: Vec<File>,
@@ -37,11 +36,12 @@ impl<'a> Archives<'a> {
     pub(crate) fn new(lock: &'a Lock, places: &Places, options: &Options, host: &'a Host) -> Result<Self> {
         let mut locals = locals(options, host)?;
         let bases = bases(lock, places, host)?;
-        let requests = lock.packages.iter().filter_map(|package| request(package, &bases));
-        let mut fetches = places::fetch(host, &places.all, requests.collect())?;
+        let requests = lock.packages.iter().filter_map(|package| request(package, &bases).transpose());
+        let mut fetches = places::fetch(host, &places.all, requests.collect::<Result<_>>()?)?;
         let lost = || Err(Error::new(ErrorKind::Internal, "a download was lost"));
         let mut archives = Self { lock, files: Vec::with_capacity(lock.packages.len()), trust: Vec::new() };
         let verifier = Verifier::new(host, places, options)?;
+        let mut said = Vec::with_capacity(lock.packages.len());
         for (index, package) in lock.packages.iter().enumerate() {
             let file = match package.repository {
                 None => locals.remove(&package.digest).ok_or_else(|| missing(package))?,
@@ -51,10 +51,11 @@ impl<'a> Archives<'a> {
             let rpm = archives.open(index)?;
             let id = package.repository.map(|number| lock.repositories[number].id.as_str());
             let signers = verifier.check(&rpm, &package.title(), id)?;
-            archives.check(index, &rpm)?;
+            said.push(archives.check(index, &rpm)?);
             archives.trust.extend(link(package, &signers));
             host.progress(index as u64 + 1, lock.packages.len() as u64, "packages")?;
         }
+        check_together(&said)?;
         match locals.keys().min() {
             None => Ok(archives),
             Some(digest) => {
@@ -77,8 +78,9 @@ impl<'a> Archives<'a> {
         Error::new(error.kind(), format!("{title} cannot be installed")).because(error)
     }
 
-    /// Whether a file is that of the package at this place, and can be installed by us.
-    fn check(&self, index: usize, rpm: &Rpm) -> Result<()> {
+    /// What the file of the package at this place says of itself, if it is that package's, and can be
+    /// installed by us.
+    fn check(&self, index: usize, rpm: &Rpm) -> Result<Package> {
         let package = &self.lock.packages[index];
         let said = rpm.package().map_err(|e| self.cannot(index, &e))?;
         let is_it = *said.name == *package.name
@@ -89,7 +91,7 @@ impl<'a> Archives<'a> {
             return Err(Error::new(ErrorKind::Verification, what));
         }
         match unknown_feature(&said) {
-            None => Ok(()),
+            None => Ok(said),
             Some(feature) => {
                 let what = format!(
                     "{} needs {feature}, which is no feature of an rpm that is known here",
@@ -99,6 +101,16 @@ impl<'a> Archives<'a> {
             }
         }
     }
+}
+
+/// Whether packages fit together by what they say themselves: that is signed, and what repositories
+/// say of them need not be.
+fn check_together(said: &[Package]) -> Result<()> {
+    let Some(fault) = resolve::fault(&said.iter().collect::<Vec<_>>()) else { return Ok(()) };
+    let message = "the packages are not what their repositories say of them";
+    let mut error = Error::new(ErrorKind::Verification, message);
+    error.causes.push(fault);
+    Err(error.hint("The repository's metadata is damaged, or somebody has changed it: use another mirror."))
 }
 
 /// What a package needs of rpm itself that is not there. Metadata has nothing of that.
@@ -173,16 +185,23 @@ fn bases(lock: &Lock, places: &Places, host: &Host) -> Result<Vec<Vec<String>>> 
     Ok(lock.repositories.iter().map(with_own).collect())
 }
 
-fn request(package: &LockedPackage, bases: &[Vec<String>]) -> Option<FetchRequest> {
-    let bases = &bases[package.repository?];
+fn request(package: &LockedPackage, bases: &[Vec<String>]) -> Result<Option<FetchRequest>> {
+    let Some(repository) = package.repository else { return Ok(None) };
+    // What a repository says of sizes is not always signed, and is what a disk may have to hold.
+    if package.size > file::MAX_PACKAGE {
+        let (title, size, max) = (package.title(), package.size, file::MAX_PACKAGE >> 30);
+        let message = format!("{title} has {size} bytes, more than the {max} GiB that a package may have");
+        return Err(Error::input(message));
+    }
+    let bases = &bases[repository];
     let url = |base: &String| FetchUrl { url: url_of(base, &package.location), proxy: None };
-    Some(FetchRequest {
+    Ok(Some(FetchRequest {
         name: package.title(),
         urls: bases.iter().map(url).collect(),
         digest: Some(package.digest.clone()),
         size: Some(package.size),
         ..FetchRequest::default()
-    })
+    }))
 }
 
 fn link(package: &LockedPackage, signers: &[Signer]) -> Option<TrustLink> {
@@ -247,11 +266,13 @@ impl<'a> Verifier<'a> {
                 .hint("Name the repositories as when the lock was made."));
         };
         let Some((keys, fingerprints)) = keys else { return Ok(Vec::new()) };
-        let signatures = rpm.signatures();
-        if signatures.is_empty() {
+        let nobody = || {
             let word = repository.unwrap_or(FILES);
-            return Err(Error::new(ErrorKind::Verification, format!("nobody has signed {title}"))
-                .hint(format!("If you mean it: --allow-untrusted {word}.")));
+            Error::new(ErrorKind::Verification, format!("nobody has signed {title}"))
+                .hint(format!("If you mean it: --allow-untrusted {word}."))
+        };
+        if rpm.signatures().is_empty() {
+            return Err(nobody());
         }
         if keys.is_empty() {
             let word = repository.unwrap_or("package files");
@@ -262,8 +283,8 @@ impl<'a> Verifier<'a> {
             .hint("Name the file with the public keys: --key FILE."));
         }
         let data = handed(rpm.header.bytes())?;
-        let mut refusal = None;
-        for signature in signatures.iter().take(MAX_SIGNATURES) {
+        let mut refusals = Vec::new();
+        for signature in rpm.signatures() {
             let signature = handed(signature)?;
             match self.host.verify_detached(title, &data, &signature, keys, fingerprints) {
                 Ok(signers) => {
@@ -271,16 +292,14 @@ impl<'a> Verifier<'a> {
                     return Ok(signers);
                 }
                 // Another signature may be of a key that counts, has not expired, or is understood.
-                Err(error) if is_refusal(error.kind) => {
-                    refusal = refusal.or(Some(error));
-                }
+                Err(error) if is_refusal(error.kind) => refusals.push(error),
                 Err(error) => return Err(error),
             }
         }
-        let nobody = || Error::new(ErrorKind::Verification, format!("nobody has signed {title}"));
-        let refusal = refusal.unwrap_or_else(nobody);
+        let refusal = refusals.into_iter().min_by_key(distance).unwrap_or_else(nobody);
         Err(match repository {
-            Some(id) => refusal.context(format!("{title} of repository {id} cannot be used")),
+            Some(id) => places::hinted(refusal, fingerprints)
+                .context(format!("{title} of repository {id} cannot be used")),
             None => refusal,
         })
     }
@@ -289,6 +308,18 @@ impl<'a> Verifier<'a> {
 /// Whether it is the fault of one signature.
 fn is_refusal(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Verification | ErrorKind::Expired | ErrorKind::Unsupported)
+}
+
+/// How far a signature was from being a good one: of several that do not count, the nearest says
+/// what is wrong.
+fn distance(refusal: &Error) -> u8 {
+    match refusal.kind {
+        // It fits, and its key is known.
+        ErrorKind::Expired => 0,
+        _ if refusal.hints.is_empty() => 1,
+        // Whoever it is: the hint is how to make the key known.
+        _ => 2,
+    }
 }
 
 /// Refuses a package whose signature says nothing of what it installs.
@@ -320,4 +351,45 @@ pub(crate) fn handed(bytes: &[u8]) -> Result<File> {
     let file = memfd_create("handed", MemfdFlags::CLOEXEC).map_err(std::io::Error::from);
     let written = file.map(File::from).and_then(|mut file| file.write_all(bytes).map(|()| file));
     written.map_err(|e| Error::io("cannot hand data to the host", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_no_package_has_is_refused() {
+        let of = |size| {
+            let package = LockedPackage {
+                name: "big".into(),
+                epoch: 0,
+                version: "1".into(),
+                release: "1".into(),
+                arch: "noarch".into(),
+                repository: Some(0),
+                location: "big.rpm".into(),
+                digest: format!("sha256:{}", "0".repeat(64)),
+                size,
+                installed_size: 0,
+                purl: String::new(),
+                licences: Vec::new(),
+            };
+            request(&package, &[vec!["https://a/os".into()]]).map(|request| request.and_then(|one| one.size))
+        };
+        assert_eq!(of(5 << 30).unwrap(), Some(5 << 30));
+        let error = of(1 << 60).unwrap_err();
+        assert!(error.message.contains("more than the 32 GiB"), "{error}");
+    }
+
+    #[test]
+    fn the_refusal_that_is_told_is_that_of_a_key_that_is_known() {
+        let error = |kind, hint: bool| {
+            let error = Error::new(kind, "x");
+            if hint { error.hint("Name the key.") } else { error }
+        };
+        let unknown = error(ErrorKind::Verification, true);
+        let weak = error(ErrorKind::Verification, false);
+        let expired = error(ErrorKind::Expired, false);
+        assert!(distance(&expired) < distance(&weak) && distance(&weak) < distance(&unknown));
+    }
 }

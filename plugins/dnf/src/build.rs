@@ -6,13 +6,13 @@ use std::io::{BufWriter, Write};
 use ctr_forge_plugin::{
     BuildTarget, Error, Host, Request, Result, Script, ScriptOutcome, SourceReport, TrustLink,
 };
-use ctr_forge_rootfs::{Exclude, Writer};
+use ctr_forge_rootfs::{Exclude, RootPath, Writer};
 
 use crate::archives::Archives;
 use crate::choose::plan;
 use crate::configure::declared::{self, Declared};
 use crate::configure::sysusers::{self, Line};
-use crate::configure::transaction::Package;
+use crate::configure::transaction::{Package, Presence};
 use crate::database;
 use crate::install::{self, Chosen, Install, InstallError, Installed, Settings};
 use crate::lock::{Lock, LockedPackage};
@@ -31,7 +31,7 @@ pub(crate) struct Task<'a> {
     pub(crate) options: &'a Options,
     pub(crate) settings: Settings<'a>,
     pub(crate) archives: &'a Archives<'a>,
-    /// The keys that the image's own rpm is to know, armoured.
+    /// The keys that the image's own rpm is to know, armoured or not.
     pub(crate) keys: Vec<Vec<u8>>,
     /// OCI's name.
     pub(crate) arch: &'a str,
@@ -93,6 +93,8 @@ pub(crate) struct Planned {
     pub(crate) package: Package,
     /// The users and groups that it declares, by the files that do.
     pub(crate) declared: Vec<Vec<Line>>,
+    /// The links that it brings.
+    pub(crate) links: Vec<(RootPath, Box<[u8]>)>,
 }
 
 /// That, for each package in the order of the lock.
@@ -106,10 +108,45 @@ fn planned(task: &Task<'_>) -> Result<Vec<Planned>> {
         let declared = sysusers::declared(&rpm.header).map_err(|e| {
             Error::input(format!("{title} declares users or groups that cannot be")).because(&e)
         })?;
-        let package = Package::of(&rpm.header, |place| wanted.get(place).copied().unwrap_or(false));
-        Ok(Planned { package, declared })
+        let package = Package::of(&rpm.header, |place| match wanted.get(place) {
+            Some(true) => Presence::Brought,
+            _ => Presence::Absent,
+        });
+        let links = install::links(&files, &task.settings);
+        Ok(Planned { package, declared, links })
     };
-    (0..task.lock.packages.len()).map(planned).collect()
+    let mut packages = (0..task.lock.packages.len()).map(planned).collect::<Result<Vec<_>>>()?;
+    foresee(task, &mut packages)?;
+    Ok(packages)
+}
+
+/// Tells file triggers which files come with which package. rpm too decides that for all packages
+/// before the first script runs.
+fn foresee(task: &Task<'_>, packages: &mut [Planned]) -> Result<()> {
+    if !packages.iter().any(|planned| planned.package.scriptlets.has_file_triggers()) {
+        return Ok(());
+    }
+    let mut install = Install::new(ctr_forge_packages::root::nowhere(), task.settings);
+    install.expect(links(packages));
+    let foreseen = task.lock.packages.iter().enumerate().map(|(index, package)| {
+        install.foresee(&task.archives.open(index)?, &chosen(package)?).map_err(cannot_install)
+    });
+    let foreseen = foreseen.collect::<Result<Vec<_>>>()?;
+    let (records, _) = install.finish();
+    for ((planned, record), comes) in packages.iter_mut().zip(&records).zip(foreseen) {
+        let presence = |place: usize| match (record.states.get(place), comes.get(place)) {
+            (Some(0), Some(true)) => Presence::Brought,
+            (Some(0), _) => Presence::Shared,
+            _ => Presence::Absent,
+        };
+        planned.package = Package::of(&record.header, presence);
+    }
+    Ok(())
+}
+
+/// All links that packages bring.
+pub(crate) fn links(packages: &[Planned]) -> Vec<(RootPath, Box<[u8]>)> {
+    packages.iter().flat_map(|planned| planned.links.iter().cloned()).collect()
 }
 
 /// Writes the packages right into the stream.
@@ -117,6 +154,7 @@ fn stream_all(task: &Task<'_>, packages: &[Planned], stream: File) -> Result<Bui
     task.host.phase("Unpacking packages");
     let sink = Writer::new(BufWriter::with_capacity(BUFFER, stream)).with_packages();
     let mut install = Install::new(sink, task.settings);
+    install.expect(links(packages));
     let mut declared = Declared::default();
     for (index, planned) in packages.iter().enumerate() {
         let mut rpm = task.archives.open(index)?;

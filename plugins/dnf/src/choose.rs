@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::package::Package;
 use crate::places::{self, Place, Places};
 use crate::repository::url_of;
-use crate::resolve::{self, Names, Offer, Paths, ResolveError, Want};
+use crate::resolve::{self, Hidden, Names, Offer, Paths, ResolveError, Want};
 
 /// What dnf takes for the priority of a repository that names none.
 const USUAL_PRIORITY: u32 = 99;
@@ -47,10 +47,10 @@ pub(crate) fn choose(request: &Request<Options>, host: &Host) -> Result<Resolved
     let asked = Asked::of(&words, &mut indexes, &places)?;
     let local_packages = locals.iter().map(package_of).collect::<Result<Vec<_>>>()?;
     let files: Vec<Want> = (0..local_packages.len()).map(Want::Offer).collect();
-    let wants: Vec<Want> = files.into_iter().chain(asked.wants.iter().cloned()).collect();
+    let groups = asked.of_groups(&offers(&local_packages, &indexes, &places, &asked), &options.exclude, host);
+    let wants: Vec<Want> = files.into_iter().chain(asked.wants.iter().cloned()).chain(groups).collect();
     let request = resolve::Request {
         wants: &wants,
-        optional: &asked.optional,
         arch: &places.arch.rpm,
         weak: options.weak_deps,
         exclude: &options.exclude,
@@ -114,25 +114,33 @@ fn package_of(local: &Local) -> Result<Package> {
     Ok(Package { digest: local.digest.clone(), size: local.size, ..package })
 }
 
-/// All that can be chosen: the user's files, then what the repositories show.
-fn offers<'a>(locals: &'a [Package], indexes: &'a [Index], places: &Places, asked: &Asked) -> Vec<Offer<'a>> {
-    let local = |package| Offer { package, repository: 0, priority: USUAL_PRIORITY, is_local: true };
+/// All that there is: the user's files, then what the repositories have.
+fn offers<'a>(
+    locals: &'a [Package],
+    indexes: &'a [Index],
+    places: &'a Places,
+    asked: &Asked,
+) -> Vec<Offer<'a>> {
+    let local =
+        |package| Offer { package, repository: 0, priority: USUAL_PRIORITY, is_local: true, hidden: None };
     let mut offers: Vec<Offer<'a>> = locals.iter().map(local).collect();
+    let all = || locals.iter().chain(indexes.iter().flat_map(|index| &index.packages));
     for (number, index) in by_cost(indexes, places).into_iter().enumerate() {
         let place = &places.all[index.place];
-        let (include, exclude) = (Names::of(&place.include), Names::of(&place.exclude));
-        let is_shown = |package: &&Package| {
-            (place.include.is_empty() || include.have(package))
-                && !exclude.have(package)
-                && (place.module_hotfixes || !asked.modules.hides(package))
+        let (include, exclude) = (Names::of(&place.include, all()), Names::of(&place.exclude, all()));
+        let hidden = |package: &Package| {
+            if !place.include.is_empty() && !include.have(package) || exclude.have(package) {
+                return Some(Hidden::ByRepository(&place.id));
+            }
+            (!place.module_hotfixes && asked.modules.hides(package)).then_some(Hidden::ByModules)
         };
         let priority = u32::try_from(place.priority.max(0)).unwrap_or(USUAL_PRIORITY);
-        let shown = index.packages.iter().filter(is_shown);
-        offers.extend(shown.map(|package| Offer {
+        offers.extend(index.packages.iter().map(|package| Offer {
             package,
             repository: number + 1,
             priority,
             is_local: false,
+            hidden: hidden(package),
         }));
     }
     offers

@@ -2,13 +2,19 @@
 //!
 //! What stays is the same whenever and wherever the image is built.
 
+use std::collections::{BTreeSet, HashSet};
+
 use ctr_forge_packages::root;
 use ctr_forge_plugin::sandbox::RunParams;
 use ctr_forge_plugin::{Error, Result, Rootfs};
+use ctr_forge_rootfs::RootPath;
 use serde_json::{Value, json};
 
 use crate::build::Task;
-use crate::install::Installed;
+use crate::install::{Installed, Root};
+use crate::rpm::FileKind;
+use crate::rpmdb;
+use crate::rpmdb::place::{SYSIMAGE, VAR};
 
 /// Files that say when something was done, or that are made anew where they are needed.
 const FILES: &[&str] = &[
@@ -19,10 +25,8 @@ const FILES: &[&str] = &[
     "/etc/shadow-",
     "/etc/subgid-",
     "/etc/subuid-",
-    "/usr/lib/sysimage/rpm/.rpm.lock",
     "/var/cache/ldconfig/aux-cache",
     "/var/lib/dbus/machine-id",
-    "/var/lib/rpm/.rpm.lock",
     "/var/lib/systemd/catalog/database",
     "/var/lib/systemd/random-seed",
 ];
@@ -45,18 +49,67 @@ pub(crate) const DATE_SHADOW: &str = "date-shadow";
 const SHADOW: &str = "/etc/shadow";
 const DAY: i64 = 24 * 60 * 60;
 
-/// Removes it all, but for what packages have brought; returns what was there.
-pub(crate) fn clean(task: &Task<'_>, rootfs: &Rootfs<'_>, records: &[Installed]) -> Result<Vec<String>> {
-    let owned = |path: &str| {
-        let path = path.trim_start_matches('/').as_bytes();
-        records.iter().any(|record| record.present().any(|file| file.path.as_bytes() == path))
-    };
-    finish(rootfs, &owned, task.epoch)
+/// What packages have brought, by where it lies: behind the links that packages have above it.
+pub(crate) struct Owned {
+    links: Root,
+    paths: HashSet<RootPath>,
+    /// Directories that something of it is in.
+    above: HashSet<RootPath>,
 }
 
-/// As [`clean`], of a root in which packages have brought what is `owned`; paths with a slash in
-/// front.
-pub(crate) fn finish(rootfs: &Rootfs<'_>, owned: &dyn Fn(&str) -> bool, epoch: i64) -> Result<Vec<String>> {
+impl Owned {
+    pub(crate) fn new<'p>(
+        paths: impl Iterator<Item = &'p RootPath>,
+        links: Vec<(RootPath, Box<[u8]>)>,
+    ) -> Self {
+        let mut root = Root::new();
+        root.expect(links);
+        let mut owned = Self { links: root, paths: HashSet::new(), above: HashSet::new() };
+        for path in paths {
+            let real = owned.links.resolve(path).unwrap_or_else(|_| path.clone());
+            let mut above = std::iter::successors(real.parent(), RootPath::parent);
+            while above.next().is_some_and(|path| owned.above.insert(path)) {}
+            owned.paths.insert(real);
+        }
+        owned
+    }
+
+    /// Where a path lies.
+    fn real(&self, path: &str) -> Option<RootPath> {
+        let path = RootPath::new(path.as_bytes()).ok()?;
+        self.links.resolve(&path).ok()
+    }
+
+    /// Whether packages have brought what is at a path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.real(path).is_some_and(|real| self.paths.contains(&real))
+    }
+
+    /// Whether that, or something below, is of packages.
+    fn needs(&self, path: &str) -> bool {
+        self.real(path).is_some_and(|real| self.paths.contains(&real) || self.above.contains(&real))
+    }
+
+    /// The directory that a path leads to.
+    fn directory(&self, path: &str) -> String {
+        // A link is followed where something lies behind it.
+        match self.real(&format!("{path}/inside")).and_then(|inside| inside.parent()) {
+            Some(real) => format!("/{}", String::from_utf8_lossy(real.as_bytes())),
+            None => path.to_owned(),
+        }
+    }
+}
+
+/// Removes it all, but for what packages have brought; returns what was there.
+pub(crate) fn clean(task: &Task<'_>, rootfs: &Rootfs<'_>, records: &[Installed]) -> Result<Vec<String>> {
+    let present = || records.iter().flat_map(Installed::present);
+    let links = present().filter(|file| file.kind() == Some(FileKind::Symlink));
+    let links = links.map(|file| (file.path.clone(), file.target.clone())).collect();
+    finish(rootfs, &Owned::new(present().map(|file| &file.path), links), task.epoch)
+}
+
+/// As [`clean`], of a root in which packages have brought what is `owned`.
+pub(crate) fn finish(rootfs: &Rootfs<'_>, owned: &Owned, epoch: i64) -> Result<Vec<String>> {
     let mut cleaned = remove(rootfs, owned)?;
     // machine-id(5): an image that is used on several machines has an empty one.
     if !rootfs.read_all("/etc/machine-id")?.is_empty() {
@@ -67,21 +120,52 @@ pub(crate) fn finish(rootfs: &Rootfs<'_>, owned: &dyn Fn(&str) -> bool, epoch: i
     Ok(cleaned)
 }
 
-/// Removes files and directories of the build that are not `owned`; returns what was there.
-fn remove(rootfs: &Rootfs<'_>, owned: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
-    let mut gone = Vec::new();
-    for path in FILES {
-        if rootfs.read(*path)?.is_some() {
-            gone.push((*path).to_owned());
-        }
-    }
-    for directory in DIRECTORIES {
-        let names = rootfs.list(*directory)?.unwrap_or_default();
-        gone.extend(names.into_iter().map(|name| format!("{directory}/{name}")));
-    }
-    gone.retain(|path| !owned(path));
+/// Removes what rpm leaves beside a database in this directory; returns what was there.
+pub(crate) fn beside_database(rootfs: &Rootfs<'_>, directory: &str) -> Result<Vec<String>> {
+    let directory = directory.trim_matches('/');
+    let mut names = rootfs.list(format!("/{directory}"))?.unwrap_or_default();
+    names.retain(|name| rpmdb::BESIDE.contains(&name.as_str()));
+    let gone: Vec<String> = names.into_iter().map(|name| format!("/{directory}/{name}")).collect();
     rootfs.remove(gone.clone())?;
     Ok(gone)
+}
+
+/// Removes files and directories of the build that are not `owned`; returns what was there.
+fn remove(rootfs: &Rootfs<'_>, owned: &Owned) -> Result<Vec<String>> {
+    let mut gone = BTreeSet::new();
+    let beside = [SYSIMAGE, VAR].iter().flat_map(|at| rpmdb::BESIDE.map(|name| format!("/{at}/{name}")));
+    for path in FILES.iter().map(|&path| path.to_owned()).chain(beside) {
+        if !owned.has(&path) && rootfs.read(&path)?.is_some() {
+            gone.insert(path);
+        }
+    }
+    let mut kept = Vec::new();
+    for directory in DIRECTORIES {
+        let directory = owned.directory(directory);
+        for name in rootfs.list(&directory)?.unwrap_or_default() {
+            let path = format!("{directory}/{name}");
+            match owned.needs(&path) {
+                true => kept.push(path + "/"),
+                false => drop(gone.insert(path)),
+            }
+        }
+    }
+    if !kept.is_empty() {
+        gone.extend(strays(rootfs, owned, &kept)?);
+    }
+    let gone: Vec<String> = gone.into_iter().collect();
+    rootfs.remove(gone.clone())?;
+    Ok(gone)
+}
+
+/// Files below these directories that no package has brought. Directories stay: a program may need
+/// the one that a script has made for it.
+fn strays(rootfs: &Rootfs<'_>, owned: &Owned, directories: &[String]) -> Result<Vec<String>> {
+    // What has changed since ever is all that there is, by its real path: no link is followed.
+    let all = rootfs.changes(0)?.into_iter().map(|change| change.path);
+    let is_stray =
+        |path: &String| directories.iter().any(|above| path.starts_with(above)) && !owned.has(path);
+    Ok(all.filter(is_stray).collect())
 }
 
 /// Passwords have the date of the packages, not that of the build (shadow(5), the third field):
@@ -124,7 +208,28 @@ fn dated(text: &[u8], day: i64) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::dated;
+    use super::{Owned, dated};
+    use ctr_forge_rootfs::RootPath;
+
+    #[test]
+    fn what_is_of_packages_is_found_behind_links_and_below() {
+        let path = |path: &str| RootPath::new(path.as_bytes()).unwrap();
+        let paths = ["/var/run", "/var/run/foo", "/var/log/bar/log", "/etc/passwd-"].map(path);
+        let owned = Owned::new(paths.iter(), vec![(path("/var/run"), (*b"../run").into())]);
+        for (name, has, needs) in [
+            ("/run/foo", true, true),
+            ("/var/run/foo", true, true),
+            ("/run/other", false, false),
+            ("/var/log/bar", false, true),
+            ("/var/log/bar/log", true, true),
+            ("/var/log/ba", false, false),
+            ("/etc/passwd-", true, true),
+        ] {
+            assert_eq!((owned.has(name), owned.needs(name)), (has, needs), "{name}");
+        }
+        assert_eq!(owned.directory("/var/run"), "/run");
+        assert_eq!(owned.directory("/var/log"), "/var/log");
+    }
 
     #[test]
     fn only_dates_of_the_build_are_changed() {

@@ -1,12 +1,14 @@
 //! The package database of a build, put where the distribution has it.
 
+use std::collections::HashSet;
 use std::io::Write;
 
-use ctr_forge_packages::root;
+use ctr_forge_packages::{file, root};
 use ctr_forge_plugin::{Error, ErrorKind, Host, Result, Rootfs};
 use ctr_forge_rootfs::{Entry, Kind, RootPath, TOUCHED};
 
 use crate::build::Task;
+use crate::clean;
 use crate::install::{Install, Installed, MACROS};
 use crate::lock::Lock;
 use crate::places::Places;
@@ -17,7 +19,7 @@ use crate::rpmdb::{self, Row, pubkey};
 /// The form of the keys in the database: that of rpm 4, which all versions read.
 const RPM_VERSION: &str = "4.18.0";
 
-/// The keys of the repositories that packages of the lock come from, armoured, each once.
+/// The keys of the repositories that packages of the lock come from, armoured or not, each once.
 pub(crate) fn keys(lock: &Lock, places: &Places) -> Vec<Vec<u8>> {
     let mut used: Vec<usize> = lock.packages.iter().filter_map(|package| package.repository).collect();
     used.sort_unstable();
@@ -26,8 +28,7 @@ pub(crate) fn keys(lock: &Lock, places: &Places) -> Vec<Vec<u8>> {
     let places = ids.filter_map(|id| places.all.iter().find(|place| place.id == *id));
     let mut keys: Vec<Vec<u8>> = Vec::new();
     for (_, key) in places.filter(|place| place.gpgcheck).flat_map(|place| &place.keys) {
-        // rpm takes armoured keys alone.
-        if !keys.contains(key) && key.trim_ascii_start().starts_with(b"-----BEGIN") {
+        if !keys.contains(key) {
             keys.push(key.clone());
         }
     }
@@ -57,10 +58,11 @@ fn bytes(task: &Task<'_>, records: &[Installed]) -> Result<Vec<u8>> {
 }
 
 fn keys_of(task: &Task<'_>) -> Result<Vec<pubkey::Key>> {
-    let mut keys = Vec::new();
-    for armoured in &task.keys {
-        match pubkey::keys(&[armoured], RPM_VERSION) {
-            Ok(more) => keys.extend(more),
+    let (mut keys, mut seen) = (Vec::new(), HashSet::new());
+    for file in &task.keys {
+        match pubkey::keys(&[file], RPM_VERSION) {
+            // Of two copies of a key the first counts.
+            Ok(more) => keys.extend(more.into_iter().filter(|key| seen.insert(key.fingerprint.clone()))),
             // The host has checked signatures with it all the same.
             Err(error) => task.host.warn(format!("a key is not in the package database: {error}")),
         }
@@ -122,11 +124,13 @@ pub(crate) fn into_stream<W: Write>(task: &Task<'_>, install: &mut Install<'_, W
     Ok(())
 }
 
-/// Puts it into the root.
-pub(crate) fn into_root(task: &Task<'_>, rootfs: &Rootfs<'_>, records: &[Installed]) -> Result<()> {
+/// Puts it into the root, where nothing of another may be beside it; returns what was.
+pub(crate) fn into_root(task: &Task<'_>, rootfs: &Rootfs<'_>, records: &[Installed]) -> Result<Vec<String>> {
     let macros = macros_in(rootfs)?;
     let place = place_of(task.host, task.lock, &|path| exists(rootfs, path), macros.as_deref());
-    put(rootfs, &place, &bytes(task, records)?)
+    let gone = clean::beside_database(rootfs, &place.directory)?;
+    put(rootfs, &place, &bytes(task, records)?)?;
+    Ok(gone)
 }
 
 /// Moves the one that a tool has put at `from` to its place. `owned` says what packages have brought.
@@ -156,10 +160,10 @@ pub(crate) fn relocate(
 }
 
 fn macros_in(rootfs: &Rootfs<'_>) -> Result<Option<String>> {
-    match rootfs.read(format!("/{MACROS}"))? {
-        Some(_) => Ok(Some(String::from_utf8_lossy(&rootfs.read_all(&format!("/{MACROS}"))?).into_owned())),
-        None => Ok(None),
-    }
+    let Some(file) = rootfs.read(format!("/{MACROS}"))? else { return Ok(None) };
+    let content =
+        file::bounded(file).map_err(|e| Error::io(format!("cannot read {MACROS} in the root"), e))?;
+    Ok(Some(String::from_utf8_lossy(&content).into_owned()))
 }
 
 fn exists(rootfs: &Rootfs<'_>, path: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::metadata::modules::Modules;
 use crate::metadata::{Texts, filelists};
 use crate::package::Package;
 use crate::places::Place;
-use crate::repository::without_login;
+use crate::repository::recorded;
 use repomd::Accepted;
 
 /// How often a repository is asked once more that changes while it is read.
@@ -84,10 +84,11 @@ pub(crate) fn indexes(host: &Host, places: &[Place], wanted: &Wanted) -> Result<
         }
     }
     let mut indexes = Vec::new();
-    for (place, index) in places.iter().zip(done) {
+    for ((place, search), index) in places.iter().zip(&searches).zip(done) {
+        let may_be_away = place.skip_if_unavailable && !search.has_bad();
         match index {
             Some(Ok(index)) => indexes.push(index),
-            Some(Err(error)) if place.skip_if_unavailable && is_away(&error) => {
+            Some(Err(error)) if may_be_away && is_away(&error) => {
                 host.warn(format!("{} is left out, as its skip_if_unavailable says: {error}", place.title()));
             }
             Some(Err(error)) => return Err(error.context(format!("cannot use {}", place.title()))),
@@ -143,7 +144,7 @@ fn listed(subject: String, digest: &str, listed_in: &str) -> TrustLink {
 
 /// What records call a repository: what is known of it, or where its `repomd.xml` came from.
 fn canonical(place: &Place, found_at: &str) -> String {
-    place.canonical.clone().unwrap_or_else(|| without_login(found_at)).trim_end_matches('/').to_owned()
+    place.canonical.clone().unwrap_or_else(|| recorded(found_at)).trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -162,7 +163,6 @@ mod tests {
             pkgid: pkgid.into(),
             name: name.into(),
             files: vec!["/bin/a".into(), "/usr/share/a".into()],
-            ..filelists::Files::default()
         };
         let mut packages = [package("a", "aa"), package("b", "bb"), package("c", "cc")];
         merge(&mut packages, vec![files("a", "aa"), files("x", "bb")]);

@@ -3,6 +3,7 @@
 use ctr_forge_plugin::{Error, ErrorKind, Result, TrustLink};
 use serde::{Deserialize, Serialize};
 
+use crate::metadata::is_location;
 use crate::metadata::primary::is_name;
 use crate::repository::is_url;
 
@@ -41,7 +42,7 @@ pub(crate) struct LockedRepository {
 }
 
 /// A package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LockedPackage {
     pub(crate) name: String,
@@ -74,12 +75,6 @@ fn is_zero(epoch: &u32) -> bool {
 
 fn is_word(text: &str) -> bool {
     !text.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-/// Whether it is a place below a repository, or a whole URL.
-fn is_place(text: &str) -> bool {
-    let leads_out = text.is_empty() || text.starts_with('/') || text.split('/').any(|part| part == "..");
-    is_word(text) && !leads_out
 }
 
 /// Whether it is a digest to rely on, as downloads are asked for by it.
@@ -136,7 +131,7 @@ impl Lock {
             if !is_digest(&package.digest) {
                 return Err(wrong("no digest"));
             }
-            if package.repository.is_some() && !is_place(&package.location) {
+            if package.repository.is_some() && !is_location(&package.location) {
                 return Err(wrong("an impossible place"));
             }
         }

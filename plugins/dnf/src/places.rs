@@ -1,14 +1,17 @@
 //! Which repositories a request uses, who may sign for them, and where they are.
 
+mod identities;
 mod keys;
-
-use std::fs::File;
+#[cfg(test)]
+mod tests;
 
 use ctr_forge_packages::file as files;
 use ctr_forge_packages::near;
 use ctr_forge_plugin::{Error, ErrorKind, FetchIdentity, FetchRequest, Fetches, Host, PathValue, Result};
 
-use self::keys::{bounded, keys};
+use self::identities::identities;
+pub(crate) use self::keys::hinted;
+use self::keys::{Copy, copies, keys};
 use crate::options::Options;
 use crate::releases::{self, Arch, Preset, Release, ReleaseError};
 use crate::repository::{self, Repository, Variables, file};
@@ -169,9 +172,10 @@ pub(crate) fn places(options: &PlacesOptions, host: &Host) -> Result<Places> {
     let mut notes = Vec::new();
     let drafts = drafts(options, release.as_ref(), arch, &variables, &mut notes)?;
     let drafts = chosen(options, drafts)?;
-    let has_named = drafts.iter().any(|draft| draft.is_named);
+    let is_pinned = drafts.iter().any(|draft| !draft.fingerprints.is_empty());
+    let copies = if is_pinned { copies(&options.keys, &mut notes) } else { Vec::new() };
     let hint = release.as_ref().and_then(Release::key_hint);
-    let place = |draft| place(options, draft, has_named, hint, &variables, host, &mut notes);
+    let place = |draft| place(options, draft, &copies, hint, &variables, host, &mut notes);
     let all: Vec<Place> = drafts.into_iter().map(place).collect::<Result<_>>()?;
     Ok(Places { release, arch, all, given: options.keys.clone(), notes })
 }
@@ -262,23 +266,26 @@ fn drafts(
         let repository = Repository::parse(word, number, variables);
         named.push(repository.map_err(|e| Error::usage(e.to_string()).option("repo"))?);
     }
+    if named.iter().any(|repository| repository.id == FILES) {
+        let message = format!("no repository can be called \"{FILES}\"");
+        let hint =
+            format!("--allow-untrusted {FILES} is of package files. Call it otherwise: NAME=URL, [NAME].");
+        return Err(Error::usage(message).hint(hint));
+    }
     let mut ids = std::collections::HashSet::new();
     if let Some(twice) = named.iter().find(|repository| !ids.insert(&repository.id)) {
         let message = format!("there are two repositories \"{}\"", twice.id);
         return Err(Error::usage(message).hint("Name them: --repo NAME=URL.").option("repo"));
     }
     for repository in named {
-        let canonical = repository
-            .baseurl
-            .first()
-            .map(|url| repository::without_login(url).trim_end_matches('/').to_owned());
+        let canonical = repository.baseurl.first().map(|url| repository::recorded(url));
         let draft = Draft { repository, canonical, fingerprints: Vec::new(), is_named: true };
         match drafts.iter_mut().find(|known| known.repository.id == draft.repository.id) {
             // A place for it and nothing else is a mirror: the same keys have to fit.
             Some(known) if !known.is_named && draft.repository.is_bare() => {
-                let Repository { baseurl, metalink, mirrorlist, .. } = draft.repository;
+                let Repository { baseurl, metalink, mirrorlist, enabled, .. } = draft.repository;
                 known.repository =
-                    Repository { baseurl, metalink, mirrorlist, enabled: true, ..known.repository.clone() };
+                    Repository { baseurl, metalink, mirrorlist, enabled, ..known.repository.clone() };
             }
             Some(known) => *known = draft,
             None => drafts.push(draft),
@@ -330,20 +337,20 @@ fn none_is_left(known: &[String]) -> Error {
 fn place(
     options: &PlacesOptions,
     draft: Draft,
-    has_named: bool,
+    copies: &[Copy],
     hint: Option<&str>,
     variables: &Variables,
     host: &Host,
     notes: &mut Vec<String>,
 ) -> Result<Place> {
     let (gpgcheck, repo_gpgcheck) = checks(options, &draft.repository, notes)?;
-    let (keys, fingerprints) = match gpgcheck || repo_gpgcheck {
-        true => keys(options, &draft, has_named, hint, host)?,
-        false => (Vec::new(), Vec::new()),
-    };
     let own = &draft.repository;
     let urls: Vec<&String> = own.baseurl.iter().chain(&own.metalink).chain(&own.mirrorlist).collect();
     let identities = identities(own, &urls, notes)?;
+    let (keys, fingerprints) = match gpgcheck || repo_gpgcheck {
+        true => keys(options, &draft, copies, &identities, hint, host)?,
+        false => (Vec::new(), Vec::new()),
+    };
     let Repository { id, baseurl, metalink, mirrorlist, username, password, .. } = draft.repository;
     let login = |url: String| match &username {
         Some(user) => repository::with_login(&url, user, password.as_deref().unwrap_or_default()),
@@ -401,37 +408,4 @@ fn checks(options: &PlacesOptions, repository: &Repository, notes: &mut Vec<Stri
         }
         checks => Ok(checks),
     }
-}
-
-/// How the servers of a repository are met, where its file says so (`sslcacert`, `sslclientcert`,
-/// `sslclientkey`): each server that it names, and no mirror that these name.
-fn identities(
-    repository: &Repository,
-    urls: &[&String],
-    notes: &mut Vec<String>,
-) -> Result<Vec<FetchIdentity>> {
-    let Repository { id, tls, .. } = repository;
-    if tls.no_verify {
-        notes.push(format!("the server of {id} is checked all the same: sslverify=0 is left out"));
-    }
-    let text = |path: &Option<String>| -> Result<Option<String>> {
-        let Some(path) = path else { return Ok(None) };
-        let read = File::open(path.strip_prefix("file://").unwrap_or(path)).and_then(bounded);
-        let bytes =
-            read.map_err(|e| Error::io(format!("cannot read {path}, a certificate or key of {id}"), e))?;
-        let text = String::from_utf8(bytes);
-        text.map(Some)
-            .map_err(|_| Error::input(format!("{path}, a certificate or key of {id}, is not in PEM")))
-    };
-    let (authorities, certificate, key) = (text(&tls.ca)?, text(&tls.certificate)?, text(&tls.key)?);
-    if authorities.is_none() && certificate.is_none() {
-        return Ok(Vec::new());
-    }
-    let identity = |url: &&String| FetchIdentity {
-        url: repository::without_login(url),
-        authorities: authorities.clone(),
-        certificate: certificate.clone(),
-        key: key.clone(),
-    };
-    Ok(urls.iter().filter(|url| url.starts_with("https://")).map(identity).collect())
 }

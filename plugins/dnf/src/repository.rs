@@ -140,6 +140,11 @@ pub(crate) fn is_url(text: &str) -> bool {
     has_scheme && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
+/// Whether a URL is that of a file of this machine.
+pub(crate) fn is_local(url: &str) -> bool {
+    url.starts_with("file:")
+}
+
 /// The URL of a file in the repository at `base`; a location that is a whole URL is that.
 ///
 /// Names on a server are bytes, and what a URL cannot have is escaped (RFC 3986, section 2.1):
@@ -171,6 +176,13 @@ pub(crate) fn without_login(url: &str) -> String {
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{host}{path}")
+}
+
+/// The URL of a repository for records: without user and password, without what stands behind a
+/// "?", which may be a secret too, and without a slash at its end.
+pub(crate) fn recorded(url: &str) -> String {
+    let url = without_login(url);
+    url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 /// A URL with user and password, as curl's users write it.
@@ -223,5 +235,6 @@ mod tests {
         assert_eq!(with_login("file:///p", "u", "p"), "file:///p");
         assert_eq!(without_login("https://u:p@h/p@q"), "https://h/p@q");
         assert_eq!(without_login("https://h/p"), "https://h/p");
+        assert_eq!(recorded("https://u:p@h/p/?token=S@x/y#z"), "https://h/p");
     }
 }

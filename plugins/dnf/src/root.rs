@@ -6,7 +6,7 @@ use ctr_forge_packages::{file, root};
 use ctr_forge_plugin::{Error, Result, Rootfs};
 use ctr_forge_rootfs::RootPath;
 
-use crate::build::{Built, Planned, Task, cannot_install, chosen, tell_strangers};
+use crate::build::{Built, Planned, Task, cannot_install, chosen, links, tell_strangers};
 use crate::clean;
 use crate::configure::declared::{self, Contents, Declared, FILES, GROUP, PASSWD};
 use crate::configure::macros::Macros;
@@ -25,14 +25,10 @@ pub(crate) fn build(task: &Task<'_>, packages: &[Planned], stream: &File) -> Res
     let installed = sizes.fold(0, u64::saturating_add);
     let rootfs = task.host.rootfs(task.arch, installed.checked_mul(2))?;
     task.host.phase("Unpacking and configuring packages");
-    let mut unpacking = Unpacking {
-        task,
-        packages,
-        rootfs: &rootfs,
-        install: Install::new(root::nowhere(), task.settings),
-        declared: Declared::default(),
-        done: 0,
-    };
+    let mut install = Install::new(root::nowhere(), task.settings);
+    install.expect(links(packages));
+    let mut unpacking =
+        Unpacking { task, packages, rootfs: &rootfs, install, declared: Declared::default(), done: 0 };
     let settings = Settings {
         component: COMPONENT.to_owned(),
         epoch: task.epoch,
@@ -45,8 +41,8 @@ pub(crate) fn build(task: &Task<'_>, packages: &[Planned], stream: &File) -> Res
     task.host.phase("Finishing the root filesystem");
     let (records, _) = unpacking.install.finish();
     tell_strangers(task.host, &records);
-    database::into_root(task, &rootfs, &records)?;
-    let cleaned = clean::clean(task, &rootfs, &records)?;
+    let mut cleaned = database::into_root(task, &rootfs, &records)?;
+    cleaned.extend(clean::clean(task, &rootfs, &records)?);
     rootfs.export_without(stream, task.exclude)?;
     Ok(Built { scripts, cleaned })
 }

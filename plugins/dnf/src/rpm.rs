@@ -39,7 +39,7 @@ pub use files::{FileDigest, FileFlags, FileInfo, FileKind, FilesError};
 pub use payload::{Member, Payload, PayloadError};
 
 use self::digest::Expected;
-use self::error::Part;
+use self::error::{Part, beginning};
 use self::header::Header;
 use crate::metadata::primary::is_name;
 
@@ -130,23 +130,19 @@ impl Rpm {
         self.file.seek(SeekFrom::Start(self.payload_at)).map_err(PayloadError::Read)?;
         Payload::open(&mut self.file, &self.header, files, self.expected.clone())
     }
-
-    /// Bytes of the payload when decompressed, as the package says; 0 where it does not.
-    pub fn archive_size(&self) -> u64 {
-        // In the header of signatures there are other numbers for the same things.
-        let beside = [tag::LONGARCHIVESIZE, tag::SIG_PAYLOADSIZE].map(|tag| self.signature.number(tag));
-        let within = [tag::PAYLOADSIZEALT, tag::ARCHIVESIZE].map(|tag| self.header.number(tag));
-        beside.into_iter().chain(within).flatten().next().unwrap_or(0)
-    }
 }
 
 fn read(file: &mut BufReader<File>, part: Part) -> Result<Header, RpmError> {
-    Header::read(file).map_err(|source| RpmError::Header { part, source })
+    let region = match part {
+        Part::Signature => tag::HEADERSIGNATURES,
+        Part::Main => tag::HEADERIMMUTABLE,
+    };
+    Header::read(file, region).map_err(|source| RpmError::Header { part, source })
 }
 
 /// Whether it is a package of a kind that is read here.
 fn check(header: &Header) -> Result<(), RpmError> {
-    // Packages of programs name the source package that they come from (`headerIsSource`).
+    // rpmbuild marks source packages so, whatever their lead says.
     if header.has(tag::SOURCEPACKAGE) {
         return Err(RpmError::Source);
     }
@@ -162,7 +158,7 @@ fn check(header: &Header) -> Result<(), RpmError> {
         match header.text(tag).filter(|text| !text.is_empty()) {
             None => return Err(RpmError::Lacks { what: name }),
             Some(text) if !is_name(&text) => {
-                return Err(RpmError::Name { what: name, text: text.chars().take(80).collect() });
+                return Err(RpmError::Name { what: name, text: beginning(&text) });
             }
             Some(_) => {}
         }

@@ -88,7 +88,7 @@ fn title(repository: &Repository, package: &Package) -> String {
 fn offers(case: &Case) -> Vec<Offer<'_>> {
     let offer = |(index, repository, package): (usize, &Repository, _)| {
         let priority = u32::try_from(1000 - repository.priority).unwrap_or(0);
-        Offer { package, repository: index, priority, is_local: false }
+        Offer { package, repository: index, priority, is_local: false, hidden: None }
     };
     all(case)
         .filter(|(_, repository, one)| !case.disabled.contains(&title(repository, one)))
@@ -120,7 +120,7 @@ fn request<'a>(case: &'a Case, wants: &'a [Want], exclude: &'a [String]) -> Requ
         arch => arch,
     };
     let weak = !case.solver_flags.iter().any(|flag| flag == "ignorerecommended");
-    Request { wants, optional: &[], arch, weak, exclude }
+    Request { wants, arch, weak, exclude }
 }
 
 fn solve(case: &Case, wants: &[Want]) -> Result<BTreeSet<String>, String> {

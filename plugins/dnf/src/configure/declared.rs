@@ -1,6 +1,6 @@
 //! Users and groups that packages declare, made before the files that are theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use ctr_forge_plugin::{Error, Host, Result};
@@ -24,6 +24,8 @@ const DAY: i64 = 24 * 60 * 60;
 pub(crate) struct Declared {
     /// By file of the packages, in their order.
     files: Vec<Vec<Line>>,
+    /// What the user was told cannot be: all is tried again with each package.
+    told: BTreeSet<String>,
 }
 
 impl Declared {
@@ -34,7 +36,7 @@ impl Declared {
 
     /// These contents of the four files, with all that was declared and is not there. The dates of
     /// passwords are those of `epoch`, in seconds since 1970.
-    pub(crate) fn apply(&self, contents: Contents, epoch: i64, host: &Host) -> Contents {
+    pub(crate) fn apply(&mut self, contents: Contents, epoch: i64, host: &Host) -> Contents {
         let take = |path: &str| contents.get(path).cloned();
         let [passwd, group, shadow, gshadow] = FILES.map(|(path, _)| take(path));
         let mut accounts = Accounts {
@@ -46,7 +48,10 @@ impl Declared {
         };
         for lines in &self.files {
             for error in accounts.apply(lines) {
-                host.warn(error.to_string());
+                let what = error.to_string();
+                if self.told.insert(what.clone()) {
+                    host.warn(what);
+                }
             }
         }
         let Accounts { passwd, group, shadow, gshadow, .. } = accounts;

@@ -15,8 +15,8 @@
 //! package's files that fails is an error, as the package would be missing; all others that fail
 //! are warnings, as in rpm.
 //!
-//! Scriptlets are never guessed at. Only an `ldconfig` without a text is [known](script::Known),
-//! and even that is run: links that it makes may be what the next script needs.
+//! Scriptlets are never guessed at: even an `ldconfig` without a text is run, as links that it makes
+//! may be what the next script needs.
 
 pub mod accounts;
 pub(crate) mod declared;
@@ -104,15 +104,16 @@ impl<'a> Configure<'a> {
             Some(failure) => self.host.warn(warning(&due.task.name, &failure)),
             None => {}
         }
-        let changed = match self.settings.changes && outcome.began > 0 {
-            true => self.rootfs.changes(outcome.began)?.into_iter().map(|change| change.path).collect(),
-            false => Vec::new(),
+        let began = outcome.as_ref().map(|outcome| outcome.began).filter(|began| *began > 0);
+        let changed = match began.filter(|_| self.settings.changes) {
+            Some(began) => self.rootfs.changes(began)?.into_iter().map(|change| change.path).collect(),
+            None => Vec::new(),
         };
         self.report.push(Reported {
             package: due.package.name.clone(),
             script: due.kind.clone(),
-            outcome: ScriptOutcome::Run,
-            millis: Some(outcome.millis),
+            outcome: if outcome.is_some() { ScriptOutcome::Run } else { ScriptOutcome::Skipped },
+            millis: outcome.map(|outcome| outcome.millis),
             changed,
         });
         Ok(())
@@ -129,6 +130,8 @@ struct Due<'p> {
 }
 
 impl Due<'_> {
+    /// Whether a package is not installed where it fails. For rpm from version 6 on that holds for
+    /// `%triggerprein` too; here it is as before, when packages relied on it.
     fn is_critical(&self) -> bool {
         matches!(self.slot, Some(Slot::Pretrans | Slot::Pre)) || self.task.script.critical
     }

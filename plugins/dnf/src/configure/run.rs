@@ -63,7 +63,8 @@ pub(super) struct Task<'t> {
 /// What became of it.
 #[derive(Debug)]
 pub(super) struct Ran {
-    pub(super) outcome: RunOutcome,
+    /// Nothing where it was not even started.
+    pub(super) outcome: Option<RunOutcome>,
     pub(super) failure: Option<Failure>,
 }
 
@@ -103,9 +104,9 @@ pub(super) fn run(rootfs: &Rootfs<'_>, settings: &Settings, task: &Task<'_>) -> 
         true => run_lua(rootfs, settings, task, &body.unwrap_or_default(), params)?,
         false => run_program(rootfs, task, body.as_deref(), params)?,
     };
-    match ran.outcome.timed_out {
-        true => Err(too_long(&task.name, &ran.outcome)),
-        false => Ok(ran),
+    match &ran.outcome {
+        Some(outcome) if outcome.timed_out => Err(too_long(&task.name, outcome)),
+        _ => Ok(ran),
     }
 }
 
@@ -120,12 +121,12 @@ fn run_program(rootfs: &Rootfs<'_>, task: &Task<'_>, body: Option<&[u8]>, params
     let covers = text.iter().map(|text| (SCRIPT.to_owned(), Cover::File(lend(text)))).collect();
     let interpreter = argv[0].clone();
     match rootfs.run(&RunParams { argv, covers, ..params }) {
-        Ok(outcome) => Ok(Ran { failure: failure(&outcome), outcome }),
+        Ok(outcome) => Ok(Ran { failure: failure(&outcome), outcome: Some(outcome) }),
         // It could not be started. For rpm that is a failure of the script like any other.
         Err(error) if error.kind == ErrorKind::ToolFailed => {
             let why = error.causes.first().unwrap_or(&error.message);
             let why = format!("failed to exec scriptlet interpreter {interpreter}: {why}");
-            Ok(Ran { outcome: RunOutcome::default(), failure: Some(Failure::exit(NOT_FOUND, vec![why])) })
+            Ok(Ran { outcome: None, failure: Some(Failure::exit(NOT_FOUND, vec![why])) })
         }
         Err(error) => Err(error.context(format!("{} cannot be run", task.name))),
     }
@@ -167,7 +168,7 @@ fn run_lua(
         }
         None => Some(failure(&outcome).unwrap_or_else(|| Failure::exit(1, outcome.last_lines()))),
     };
-    Ok(Ran { outcome, failure })
+    Ok(Ran { outcome: Some(outcome), failure })
 }
 
 /// How a program failed, if it did.
@@ -183,7 +184,7 @@ fn failure(outcome: &RunOutcome) -> Option<Failure> {
 
 fn not_run(why: String) -> Ran {
     let failure = Failure { how: "not run".to_owned(), lines: vec![why] };
-    Ran { outcome: RunOutcome::default(), failure: Some(failure) }
+    Ran { outcome: None, failure: Some(failure) }
 }
 
 fn too_long(name: &str, outcome: &RunOutcome) -> Error {

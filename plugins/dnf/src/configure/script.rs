@@ -34,14 +34,6 @@ pub struct Script {
     pub critical: bool,
 }
 
-/// What a scriptlet does whose whole effect is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// `ldconfig`: writes `/etc/ld.so.cache` and its own cache anew from what the root has then,
-    /// and links for sonames that packages bring themselves. Of several, the last decides.
-    Ldconfig,
-}
-
 impl Script {
     /// A scriptlet by its three tags; `None` where the package has none.
     fn of(header: &Header, [body, program, flags]: [u32; 3]) -> Option<Self> {
@@ -68,13 +60,6 @@ impl Script {
     /// Whether rpm runs it by itself.
     pub fn is_lua(&self) -> bool {
         self.program.first().is_some_and(|word| word == LUA)
-    }
-
-    /// What it does, if that is known without running it. Macros of systemd and the like are not:
-    /// what they do depends on what is in the root.
-    pub fn known(&self) -> Option<Known> {
-        let is_ldconfig = matches!(&self.program[..], [program] if program == "/sbin/ldconfig" || program == "/usr/sbin/ldconfig");
-        (is_ldconfig && self.body.is_none()).then_some(Known::Ldconfig)
     }
 
     /// The text as the interpreter gets it; `None` where there is none.
@@ -136,10 +121,15 @@ impl Scriptlets {
             ("posttrans", &self.posttrans),
         ];
         let own = own.into_iter().filter(|(_, script)| script.is_some()).map(|(name, _)| name);
-        let triggers = self.triggers.scripts.iter().map(|_| "triggerin");
-        let by_files = self.file_triggers.0.iter().map(|_| "filetriggerin");
-        let by_all = self.transaction_file_triggers.0.iter().map(|_| "transfiletriggerin");
+        let triggers = self.triggers.names();
+        let by_files = self.file_triggers.names("filetriggerin");
+        let by_all = self.transaction_file_triggers.names("transfiletriggerin");
         own.chain(triggers).chain(by_files).chain(by_all).map(|name| format!("%{name}")).collect()
+    }
+
+    /// Whether files of packages set off any of them.
+    pub fn has_file_triggers(&self) -> bool {
+        !self.file_triggers.0.is_empty() || !self.transaction_file_triggers.0.is_empty()
     }
 
     /// Whether there is nothing that an installation would run.
@@ -162,19 +152,6 @@ mod tests {
         assert_eq!(script(&[], Some("x"), 0).program, ["/bin/sh"]);
         assert_eq!(script(&[""], None, 0).program, ["/bin/sh"]);
         assert!(script(&["<lua>"], Some(""), 0).is_lua());
-    }
-
-    #[test]
-    fn ldconfig_alone_is_known_and_little_else() {
-        assert_eq!(script(&["/sbin/ldconfig"], None, 0).known(), Some(Known::Ldconfig));
-        for (program, body) in [
-            (&["/sbin/ldconfig", "-n"][..], None),
-            (&["/sbin/ldconfig"], Some("")),
-            (&["/bin/sh"], Some("/sbin/ldconfig")),
-            (&["/bin/sh"], Some("systemctl preset x")),
-        ] {
-            assert_eq!(script(program, body, 0).known(), None, "{program:?}");
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! step ends: a failure that counts ends the whole.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
 
 use super::evr;
@@ -36,6 +36,8 @@ pub struct Package {
     pub provides: Vec<Provide>,
     /// Paths of the files that it installs, absolute, in the header's order.
     pub files: Vec<Vec<u8>>,
+    /// Places in that list of those that another package has brought before.
+    pub shared: HashSet<usize>,
     /// Directories of these, with a slash at the end.
     pub directories: Vec<Vec<u8>>,
     /// Where its relocatable parts are.
@@ -44,10 +46,20 @@ pub struct Package {
     pub rpm: String,
 }
 
+/// What the installation of a package does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It brings it.
+    Brought,
+    /// It has it, and another package has brought the same before.
+    Shared,
+    /// It is not wanted, or another's is there instead.
+    Absent,
+}
+
 impl Package {
-    /// Reads it from a header. `installs` says of each file, by its place, whether it is
-    /// installed: those that no documentation or other languages are wanted of are not.
-    pub fn of(header: &Header, installs: impl Fn(usize) -> bool) -> Self {
+    /// Reads it from a header; `presence` is that of each file, by its place.
+    pub fn of(header: &Header, presence: impl Fn(usize) -> Presence) -> Self {
         let text = |tag| header.text(tag).unwrap_or_default().into_owned();
         let name = text(tag::NAME);
         let epoch = header.number(tag::EPOCH).map_or(String::new(), |epoch| format!("{epoch}:"));
@@ -68,12 +80,24 @@ impl Package {
             ..Self::default()
         };
         let named = header.strings(tag::BASENAMES).zip(header.numbers(tag::DIRINDEXES)).enumerate();
-        for (_, (base, index)) in named.filter(|(place, _)| installs(*place)) {
+        for (place, (base, index)) in named {
             let directory = usize::try_from(index).ok().and_then(|index| directories.get(index));
-            package.files.extend(directory.map(|directory| [directory, base].concat()));
+            let presence = presence(place);
+            let Some(directory) = directory.filter(|_| presence != Presence::Absent) else { continue };
+            if presence == Presence::Shared {
+                package.shared.insert(package.files.len());
+            }
+            package.files.push([directory, base].concat());
         }
         package.directories = directories.into_iter().map(<[u8]>::to_vec).collect();
         package
+    }
+
+    /// Files that come with it: what another has brought before sets off none of the triggers
+    /// that look at one package (`matchFilesNext` of rpm's `lib/rpmtriggers.c`).
+    fn brought(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let files = self.files.iter().enumerate();
+        files.filter(|(place, _)| !self.shared.contains(place)).map(|(_, path)| path.as_slice())
     }
 
     fn has_numbers(&self) -> bool {
@@ -200,7 +224,7 @@ impl<'p> Transaction<'p> {
             Among::Package(package) => (Some(&packages[*package]), 0..0),
             Among::Database(range) => (None, range.clone()),
         };
-        let own = package.into_iter().flat_map(move |package| trigger.matches(&package.files));
+        let own = package.into_iter().flat_map(move |package| trigger.matches(package.brought()));
         own.chain(self.found(trigger, range).map(|(_, path)| path))
     }
 

@@ -113,6 +113,15 @@ impl Triggers {
             false => Self { conditions, scripts },
         }
     }
+
+    /// What those are called that an installation may set off; others have no conditions here.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        (0..self.scripts.len()).filter_map(|number| {
+            let condition = self.conditions.iter().find(|condition| condition.script == number)?;
+            let is_before = condition.flags & Moment::Before.flag() != 0;
+            Some(if is_before { Moment::Before } else { Moment::After }.name())
+        })
+    }
 }
 
 /// A trigger that files set off.
@@ -129,8 +138,11 @@ pub struct FileTrigger {
 impl FileTrigger {
     /// Paths out of `files` that set it off, by prefix, then in their own order: a path that
     /// begins in two ways is there twice, as in rpm.
-    pub(super) fn matches<'f>(&'f self, files: &'f [Vec<u8>]) -> impl Iterator<Item = &'f [u8]> {
-        self.prefixes.iter().flat_map(move |prefix| beginning(files, prefix))
+    pub(super) fn matches<'f>(
+        &'f self,
+        files: impl Iterator<Item = &'f [u8]> + Clone + 'f,
+    ) -> impl Iterator<Item = &'f [u8]> {
+        self.prefixes.iter().flat_map(move |prefix| files.clone().filter(|path| path.starts_with(prefix)))
     }
 }
 
@@ -144,6 +156,11 @@ pub(super) fn beginning<'f>(files: &'f [Vec<u8>], prefix: &'f [u8]) -> impl Iter
 pub struct FileTriggers(pub Vec<FileTrigger>);
 
 impl FileTriggers {
+    /// A name for each that an installation may set off; others have no beginnings here.
+    pub(super) fn names(&self, name: &'static str) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|trigger| !trigger.prefixes.is_empty()).map(move |_| name)
+    }
+
     /// Those that files of each package set off.
     pub(super) fn of(header: &Header) -> Self {
         let scripts = [tag::FILETRIGGERSCRIPTS, tag::FILETRIGGERSCRIPTPROG, tag::FILETRIGGERSCRIPTFLAGS];
@@ -218,11 +235,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_an_installation_sets_off_has_a_name() {
+        let conditions = [(1 << 25, 2), (AFTER, 0), (AFTER, 0)];
+        let triggers = Triggers {
+            conditions: conditions.map(|(flags, script)| Condition { script, ..condition(flags, "") }).into(),
+            scripts: vec![Script::default(); 3],
+        };
+        assert_eq!(triggers.names().collect::<Vec<_>>(), ["triggerin", "triggerprein"]);
+        let mut files = FileTriggers(vec![FileTrigger::default(); 2]);
+        files.0[1].prefixes.push(b"/d".to_vec());
+        assert_eq!(files.names("filetriggerin").collect::<Vec<_>>(), ["filetriggerin"]);
+    }
+
+    #[test]
     fn prefixes_are_texts_and_each_has_its_turn() {
         let trigger =
             FileTrigger { prefixes: vec![b"/d/x".to_vec(), b"/d".to_vec()], ..FileTrigger::default() };
         let files = [&b"/d"[..], b"/d/x", b"/d/xy", b"/e"].map(<[u8]>::to_vec);
-        let paths: Vec<_> = trigger.matches(&files).collect();
+        let paths: Vec<_> = trigger.matches(files.iter().map(Vec::as_slice)).collect();
         assert_eq!(paths, [&b"/d/x"[..], b"/d/xy", b"/d", b"/d/x", b"/d/xy"]);
     }
 }

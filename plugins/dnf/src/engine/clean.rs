@@ -3,9 +3,8 @@
 use ctr_forge_plugin::{Error, ErrorKind, Result, Rootfs};
 
 use super::{KEPT, Tool};
-
-/// The database, which all tools and rpm itself have in one file (`lib/backend/sqlite.cc`).
-const DATABASE: &str = "rpmdb.sqlite";
+use crate::clean;
+use crate::rpmdb::FILE as DATABASE;
 
 /// Where dnf of version 4 makes a directory for what is chosen of modules.
 const MODULES: &str = "/etc/dnf/modules.d";
@@ -31,23 +30,11 @@ pub(super) fn check(rootfs: &Rootfs<'_>, tool: Tool, database: &str) -> Result<(
 
 /// Removes what is left; the paths of what was there.
 pub(super) fn clean(rootfs: &Rootfs<'_>, database: &str) -> Result<Vec<String>> {
-    let mut paths = vec![KEPT.to_owned()];
-    let database = database.trim_end_matches('/');
-    let left = [".keyring.lock", ".rpm.lock", "rpmdb.sqlite-shm", "rpmdb.sqlite-wal"];
-    paths.extend(left.map(|name| format!("{database}/{name}")));
-    // The backups of who is known, which programs that make users leave.
-    paths
-        .extend(["group-", "gshadow-", "passwd-", "shadow-", ".pwd.lock"].map(|name| format!("/etc/{name}")));
-    let mut gone = Vec::new();
-    for path in paths {
-        let (directory, name) = path.rsplit_once('/').unwrap_or_default();
-        let directory = if directory.is_empty() { "/" } else { directory };
-        let there = rootfs.list(directory)?.unwrap_or_default();
-        gone.extend(there.iter().any(|other| other == name).then_some(path));
-    }
-    gone.extend(modules(rootfs)?);
+    let is_there = |name: &String| Some(name.as_str()) == KEPT.strip_prefix('/');
+    let kept = rootfs.list("/")?.unwrap_or_default().iter().any(is_there).then(|| KEPT.to_owned());
+    let gone: Vec<String> = kept.into_iter().chain(modules(rootfs)?).collect();
     rootfs.remove(gone.clone())?;
-    Ok(gone)
+    Ok([gone, clean::beside_database(rootfs, database)?].concat())
 }
 
 /// The directory of modules. Packages that have it have more beside it.

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ctr_forge_plugin::{Error, Result};
+use ctr_forge_plugin::{Error, FetchIdentity, Result};
 
 use super::{KEPT, Repository, Task, Tool};
+use crate::rpmdb::pubkey::armoured;
 
 /// The user's directory.
 pub(crate) const HOME: &str = "/tmp/engine/home";
@@ -53,6 +52,10 @@ pub(crate) fn files(tool: Tool, task: &Task<'_>) -> Result<Vec<(String, String)>
         keys.map(move |(key, bytes)| (key_path(number, key), armoured(bytes)))
     });
     files.extend(keys);
+    for (number, repository) in task.repositories.iter().enumerate() {
+        let pems = pems(repository).map(|(name, text)| (pem_path(number, name), text.to_owned()));
+        files.extend(pems);
+    }
     Ok(files)
 }
 
@@ -130,6 +133,7 @@ fn repository(tool: Tool, number: usize, repository: &Repository) -> Result<Stri
         (exclude(tool), repository.exclude.join(",")),
     ];
     lines.extend(lists.into_iter().filter(|(_, value)| !value.is_empty()));
+    lines.extend(pems(repository).map(|(name, _)| (name, pem_path(number, name))));
     lines.extend(repository.more.iter().map(|(name, value)| (name.as_str(), value.clone())));
     section(id, &lines)
 }
@@ -153,48 +157,48 @@ fn line<'a>(key: &str, value: &'a str) -> Result<&'a str> {
 
 /// rpm's macros: where the database is (Debian's rpm has it in the user's directory), and what is
 /// no part of an image.
+///
+/// rpm reads those of the machine before them, and what these say of files to be left out
+/// would count where nothing is said here (`skipInstallFiles` of its `lib/transaction.c`).
 fn macros(task: &Task<'_>) -> Result<String> {
     let mut text =
         format!("%_dbpath {}\n%_db_backend sqlite\n", line("the database's place", task.database)?);
-    if !task.languages.is_empty() {
-        let languages = task.languages.join(":");
-        if languages.contains(['%', ' ']) {
-            return Err(Error::usage(format!("\"{languages}\" is no list of languages")));
-        }
-        text += &format!("%_install_langs {}\n", line("languages", &languages)?);
-    }
+    text += &format!("%_install_langs {}\n", languages(task)?);
+    text += &format!("%_excludedocs {}\n%_netsharedpath %{{nil}}\n", u8::from(!task.docs));
     for plugin in PLUGINS {
         text += &format!("%__transaction_{plugin} %{{nil}}\n");
     }
     Ok(text)
 }
 
+/// As rpm has them: a list with `all` in it is none, and with an empty one no language is wanted.
+fn languages(task: &Task<'_>) -> Result<String> {
+    let languages = match task.languages {
+        None => return Ok("all".to_owned()),
+        Some([]) => return Ok("%{nil}".to_owned()),
+        Some(languages) => languages.join(":"),
+    };
+    if languages.contains(['%', ' ']) {
+        return Err(Error::usage(format!("\"{languages}\" is no list of languages")));
+    }
+    line("languages", &languages).map(str::to_owned)
+}
+
+/// Certificates and keys for the servers of a repository, by the settings that name their files.
+fn pems(repository: &Repository) -> impl Iterator<Item = (&'static str, &str)> {
+    let identity = repository.identity.iter();
+    let named = identity.flat_map(|FetchIdentity { authorities, certificate, key, .. }| {
+        [("sslcacert", authorities), ("sslclientcert", certificate), ("sslclientkey", key)]
+    });
+    named.filter_map(|(name, text)| Some((name, text.as_deref()?)))
+}
+
+/// Where such a file is.
+fn pem_path(repository: usize, name: &str) -> String {
+    format!("/tmp/engine/keys/{repository}-{name}.pem")
+}
+
 /// Where a key of a repository is.
 fn key_path(repository: usize, key: usize) -> String {
     format!("/tmp/engine/keys/{repository}-{key}.asc")
-}
-
-/// A key in ASCII armour (RFC 9580, 6), as rpm takes no other.
-fn armoured(key: &[u8]) -> String {
-    if key.first().is_none_or(|first| first & 0x80 == 0) {
-        return String::from_utf8_lossy(key).into_owned();
-    }
-    let base64 = STANDARD.encode(key);
-    let mut text = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n".to_owned();
-    for line in base64.as_bytes().chunks(64) {
-        text.extend(line.iter().copied().map(char::from));
-        text.push('\n');
-    }
-    let sum = STANDARD.encode(&crc24(key).to_be_bytes()[1..]);
-    text + &format!("={sum}\n-----END PGP PUBLIC KEY BLOCK-----\n")
-}
-
-/// The checksum of an armour (RFC 9580, 6.1).
-fn crc24(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x00B7_04CE, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte) << 16, |sum, _| {
-            let next = sum << 1;
-            if next & 0x0100_0000 == 0 { next } else { next ^ 0x0186_4CFB }
-        })
-    })
 }

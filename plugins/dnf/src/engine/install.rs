@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use ctr_forge_plugin::{
     BuildTarget, Error, ErrorKind, Host, Package as Reported, Request, Resolved, Result, SourceReport,
 };
+use ctr_forge_rootfs::RootPath;
 
 use super::{Repository, Task, Tool, run};
-use crate::clean;
+use crate::clean::{self, Owned};
 use crate::database;
 use crate::index::{self, Wanted};
 use crate::lock::{Lock, LockedRepository};
@@ -72,7 +73,9 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     let stream = host.take(request.target.rootfs)?;
     let rootfs = host.rootfs(&request.context.arch, None)?;
     let packages: Vec<String> = options.words().map(str::to_owned).collect();
-    let repositories: Vec<Repository> = places.all.iter().map(repository).collect();
+    // Those that were away, and may be, are not in the lock.
+    let is_there = |place: &&Place| lock.repositories.iter().any(|known| known.id == place.id);
+    let repositories: Vec<Repository> = places.all.iter().filter(is_there).map(repository).collect();
     let variables: BTreeMap<String, String> = options.variables()?;
     let directory = database::of_tool(&lock);
     let langs = options.langs();
@@ -82,13 +85,13 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
         exclude: &options.exclude,
         repositories: &repositories,
         release: &lock.release,
-        foreign_arch: (lock.arch != std::env::consts::ARCH).then_some(lock.arch.as_str()),
+        foreign_arch: (lock.arch != machine()).then_some(lock.arch.as_str()),
         variables: &variables,
         platform: places.release.as_ref().and_then(|release| release.platform()),
         weak_deps: options.weak_deps,
         docs: options.docs,
         scripts: options.scripts == Scripts::Run,
-        languages: langs.as_deref().unwrap_or_default(),
+        languages: langs.as_deref(),
         database: &directory,
         epoch,
         timeout: options.script_timeout()?,
@@ -98,14 +101,15 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     let installed = rpmdb::read(&rootfs.read_all(&format!("{directory}/{}", rpmdb::FILE))?).map_err(|e| {
         Error::new(ErrorKind::ToolFailed, "the tool's package database cannot be read").because(&e)
     })?;
-    let files = |of: fn(&rpmdb::Known) -> &[String]| -> HashSet<&str> {
-        installed.iter().flat_map(|package| of(package).iter().map(String::as_str)).collect()
-    };
-    let (brought, ghosts) = (files(|package| &package.files), files(|package| &package.ghosts));
-    let owned = |path: &str| brought.contains(path);
-    database::relocate(host, &lock, &rootfs, &directory, &owned)?;
+    let links = installed.iter().flat_map(|package| package.links.iter().cloned()).collect();
+    let owned = Owned::new(installed.iter().flat_map(|package| &package.files), links);
+    let ghosts: HashSet<&[u8]> =
+        installed.iter().flat_map(|package| &package.ghosts).map(RootPath::as_bytes).collect();
+    let is_owned = |path: &str| owned.has(path);
+    database::relocate(host, &lock, &rootfs, &directory, &is_owned)?;
     cleaned.extend(clean::finish(&rootfs, &owned, epoch)?);
-    super::clean::remove_empty(&rootfs, &|path| owned(path) || ghosts.contains(path))?;
+    let is_known = |path: &str| is_owned(path) || ghosts.contains(path.trim_start_matches('/').as_bytes());
+    super::clean::remove_empty(&rootfs, &is_known)?;
     rootfs.export_without(&stream, &request.context.exclude)?;
     Ok(SourceReport {
         packages: installed.iter().map(|package| reported(package, &lock)).collect(),
@@ -116,7 +120,17 @@ pub(crate) fn build(request: &Request<Options, BuildTarget>, host: &Host) -> Res
     })
 }
 
-fn repository(place: &Place) -> Repository {
+/// A repository as the tool is told of it. Logins are in its URLs already; what is as it is where
+/// nothing is said is not said.
+pub(super) fn repository(place: &Place) -> Repository {
+    let usual = crate::repository::Repository::default();
+    let cost = (place.cost != usual.cost).then(|| place.cost.to_string());
+    let more = [
+        ("includepkgs", place.include.join(",")),
+        ("cost", cost.unwrap_or_default()),
+        ("module_hotfixes", if place.module_hotfixes { "1" } else { "" }.to_owned()),
+    ];
+    let more = more.into_iter().filter(|(_, value)| !value.is_empty());
     Repository {
         id: place.id.clone(),
         baseurls: place.bases.clone(),
@@ -125,9 +139,26 @@ fn repository(place: &Place) -> Repository {
         keys: place.keys.iter().map(|(_, key)| key.clone()).collect(),
         gpgcheck: place.gpgcheck,
         repo_gpgcheck: place.repo_gpgcheck,
-        priority: u32::try_from(place.priority).ok(),
+        priority: (place.priority != usual.priority).then_some(place.priority),
         exclude: place.exclude.clone(),
-        more: Vec::new(),
+        identity: place.identities.first().cloned(),
+        more: more.map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
+}
+
+/// What rpm calls the architecture of this machine.
+fn machine() -> &'static str {
+    of_rpm(std::env::consts::ARCH, cfg!(target_endian = "little"))
+}
+
+/// What rpm calls an architecture of Rust's.
+pub(super) fn of_rpm(arch: &str, is_little_endian: bool) -> &str {
+    match (arch, is_little_endian) {
+        ("powerpc64", true) => "ppc64le",
+        ("powerpc64", false) => "ppc64",
+        ("arm", _) => "armv7hl",
+        ("x86", _) => "i686",
+        (same, _) => same,
     }
 }
 

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ctr_forge_plugin::sandbox::{Cover, ROOT_IN_MACHINE, RunParams, View};
-use ctr_forge_plugin::{Check, Error, ErrorKind, Host, Result, Rootfs};
+use ctr_forge_plugin::{Check, Error, ErrorKind, FetchIdentity, Host, Result, Rootfs};
 use serde::Deserialize;
 
 pub(crate) use install::{build, resolve};
@@ -195,10 +195,12 @@ pub(crate) struct Repository {
     /// Whether its metadata has to be signed.
     pub repo_gpgcheck: bool,
     /// Less comes first; 99 where it is not said.
-    pub priority: Option<u32>,
+    pub priority: Option<i32>,
     /// Packages that it is taken not to have: patterns of names.
     pub exclude: Vec<String>,
-    /// Further settings, such as `proxy`, `username` and `sslclientcert`.
+    /// How its servers are met, where that is not as usual.
+    pub identity: Option<FetchIdentity>,
+    /// Further settings, such as `cost` and `includepkgs`.
     pub more: Vec<(String, String)>,
 }
 
@@ -227,8 +229,9 @@ pub(crate) struct Task<'a> {
     pub docs: bool,
     /// Whether scripts run.
     pub scripts: bool,
-    /// Languages whose files are installed, as rpm's `%_install_langs` has them; all where it is empty.
-    pub languages: &'a [String],
+    /// Languages whose files are installed, as rpm's `%_install_langs` has them; all where nothing
+    /// is said.
+    pub languages: Option<&'a [String]>,
     /// Where the database of packages is to be: `/usr/lib/sysimage/rpm`.
     pub database: &'a str,
     /// Seconds since 1970 that stand for the time of the installation.

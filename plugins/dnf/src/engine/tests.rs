@@ -1,13 +1,15 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::places::Place;
+use crate::repository::Variables;
 
 struct World {
     packages: Vec<String>,
     exclude: Vec<String>,
     repositories: Vec<Repository>,
     variables: BTreeMap<String, String>,
-    languages: Vec<String>,
+    languages: Option<Vec<String>>,
 }
 
 impl World {
@@ -34,7 +36,7 @@ impl World {
             exclude: vec!["less".into(), "vim*".into()],
             repositories: vec![updates, site],
             variables: [("stream".to_owned(), "9-stream".to_owned())].into(),
-            languages: Vec::new(),
+            languages: None,
         }
     }
 
@@ -51,7 +53,7 @@ impl World {
             weak_deps: false,
             docs: false,
             scripts: true,
-            languages: &self.languages,
+            languages: self.languages.as_deref(),
             database: "/usr/lib/sysimage/rpm",
             epoch: 7,
             timeout: None,
@@ -148,16 +150,101 @@ fn binary_keys_are_armoured() {
 }
 
 #[test]
-fn rpm_is_told_where_its_database_is() {
+fn rpm_is_told_where_its_database_is_and_which_files_are_wanted() {
     let mut world = World::new();
-    world.languages = vec!["de".into(), "en_US".into()];
-    let text = file(Tool::Dnf4, &world.task(), ".rpmmacros");
-    assert!(
-        text.starts_with("%_dbpath /usr/lib/sysimage/rpm\n%_db_backend sqlite\n%_install_langs de:en_US\n")
-    );
-    assert!(text.contains("%__transaction_systemd_inhibit %{nil}\n"));
-    world.languages = vec!["%(id)".into()];
+    let text = |world: &World| file(Tool::Dnf4, &world.task(), ".rpmmacros");
+    let begins = "%_dbpath /usr/lib/sysimage/rpm\n%_db_backend sqlite\n%_install_langs";
+    let ends = "%_excludedocs 1\n%_netsharedpath %{nil}\n";
+    for (languages, value) in [(None, "all"), (Some(&[][..]), "%{nil}"), (Some(&["de", "en_US"]), "de:en_US")]
+    {
+        world.languages = languages.map(|words| words.iter().map(|&word| word.to_owned()).collect());
+        let text = text(&world);
+        assert!(text.starts_with(&format!("{begins} {value}\n{ends}")), "{text}");
+    }
+    assert!(text(&world).contains("%__transaction_systemd_inhibit %{nil}\n"));
+    let with_docs = file(Tool::Dnf4, &Task { docs: true, ..world.task() }, ".rpmmacros");
+    assert!(with_docs.contains("\n%_excludedocs 0\n"), "{with_docs}");
+    world.languages = Some(vec!["%(id)".into()]);
     assert!(files::files(Tool::Dnf4, &world.task()).is_err());
+}
+
+fn place() -> Place {
+    Place {
+        id: "site".into(),
+        bases: vec!["https://me:secret@example.org/a".into()],
+        metalink: None,
+        mirrorlist: None,
+        canonical: None,
+        identities: Vec::new(),
+        keys: Vec::new(),
+        fingerprints: Vec::new(),
+        gpgcheck: true,
+        repo_gpgcheck: false,
+        priority: 99,
+        cost: 1000,
+        exclude: Vec::new(),
+        include: Vec::new(),
+        module_hotfixes: false,
+        skip_if_unavailable: false,
+        variables: Variables::default(),
+    }
+}
+
+#[test]
+fn machines_are_called_as_rpm_calls_them() {
+    for (arch, is_little, name) in [
+        ("x86_64", true, "x86_64"),
+        ("powerpc64", true, "ppc64le"),
+        ("arm", true, "armv7hl"),
+        ("x86", true, "i686"),
+        ("s390x", false, "s390x"),
+    ] {
+        assert_eq!(install::of_rpm(arch, is_little), name);
+    }
+}
+
+#[test]
+fn what_is_usual_is_not_said() {
+    let mut world = World::new();
+    world.repositories = vec![install::repository(&place())];
+    world.variables.clear();
+    assert_eq!(
+        file(Tool::Yum, &world.task(), "engine.repo"),
+        "[site]\nname=site\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=0\nskip_if_unavailable=0\n\
+         baseurl=https://me:secret@example.org/a\n\n"
+    );
+    params(Tool::Yum, &world.task()).unwrap();
+}
+
+#[test]
+fn all_that_a_repository_says_is_said() {
+    let mut world = World::new();
+    let identity = FetchIdentity {
+        url: "https://example.org/a".into(),
+        authorities: Some("CA\n".into()),
+        certificate: Some("CERTIFICATE\n".into()),
+        key: Some("KEY\n".into()),
+    };
+    let place = Place {
+        identities: vec![identity],
+        priority: -1,
+        cost: 500,
+        exclude: vec!["b".into()],
+        include: vec!["a*".into(), "c".into()],
+        module_hotfixes: true,
+        ..place()
+    };
+    world.repositories = vec![install::repository(&place)];
+    let text = file(Tool::Dnf4, &world.task(), "engine.repo");
+    let ends = "priority=-1\nexcludepkgs=b\nsslcacert=/tmp/engine/keys/0-sslcacert.pem\n\
+        sslclientcert=/tmp/engine/keys/0-sslclientcert.pem\nsslclientkey=/tmp/engine/keys/0-sslclientkey.pem\n\
+        includepkgs=a*,c\ncost=500\nmodule_hotfixes=1\n\n";
+    assert!(text.ends_with(ends), "{text}");
+    for (name, content) in
+        [("sslcacert", "CA\n"), ("sslclientcert", "CERTIFICATE\n"), ("sslclientkey", "KEY\n")]
+    {
+        assert_eq!(file(Tool::Dnf4, &world.task(), &format!("keys/0-{name}.pem")), content);
+    }
 }
 
 #[test]

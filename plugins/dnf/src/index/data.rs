@@ -1,5 +1,6 @@
 //! The files that a `repomd.xml` lists: fetched by their digests, unpacked within bounds, read.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 
@@ -13,7 +14,7 @@ use crate::metadata::modules::Modules;
 use crate::metadata::repomd::DataFile;
 use crate::metadata::{Texts, filelists as lists, primary};
 use crate::places::{self, Place};
-use crate::repository::url_of;
+use crate::repository::{is_local, url_of};
 use crate::resolve;
 
 /// Largest file, compressed, in bytes: five times Fedora's lists of files.
@@ -38,6 +39,8 @@ enum Kind {
 /// A file, unpacked, and what vouches for it.
 struct Opened {
     reader: BufReader<std::io::Take<Decoder<File>>>,
+    /// Bytes that it may have. One more can be read, by which that shows.
+    limit: u64,
     link: TrustLink,
 }
 
@@ -94,6 +97,10 @@ fn request(place: &Place, accepted: &Accepted, file: &DataFile) -> Result<FetchR
         let message = format!("its {} is listed with a digest of {kind}, which is not taken", file.kind);
         return Err(Error::new(ErrorKind::Verification, message));
     }
+    if is_local(&file.location) && !accepted.is_local() {
+        let message = format!("its {} is said to be a file of this machine: {}", file.kind, file.location);
+        return Err(Error::input(message));
+    }
     let limit = file_limit(&file.kind);
     for (size, limit) in [(file.size, MAX_PACKED), (file.open_size, limit)] {
         if let Some(size) = size.filter(|size| *size > limit) {
@@ -138,7 +145,7 @@ fn index(
         accepted,
     };
     for ((kind, file), fetched) in files {
-        let Opened { mut reader, link } = open(&index.accepted, &file, fetched?)?;
+        let Opened { mut reader, limit, link } = open(&index.accepted, &file, fetched?)?;
         let bad =
             |e: &dyn std::error::Error| Error::input(format!("its {} cannot be used", file.kind)).because(e);
         match kind {
@@ -147,6 +154,11 @@ fn index(
             Kind::Modules => {
                 let mut text = String::new();
                 reader.read_to_string(&mut text).map_err(|e| bad(&e))?;
+                // What is cut may still be YAML.
+                if text.len() as u64 > limit {
+                    let message = format!("its {} has more than the {limit} bytes it may", file.kind);
+                    return Err(Error::input(message));
+                }
                 index.modules = Modules::parse(&text).map_err(|e| bad(&e))?;
             }
         }
@@ -161,11 +173,11 @@ fn open(accepted: &Accepted, file: &DataFile, fetched: Fetched) -> Result<Opened
     let mut content = fetched.file;
     content.rewind().map_err(|e| bad(&e))?;
     let decoder = Decoder::new(content).map_err(|e| bad(&e))?;
-    // What is longer than it says is cut there, and is no XML then.
+    // What is longer than it says is cut there, and mostly no XML then.
     let limit = file.open_size.unwrap_or(file_limit(&file.kind));
-    let reader = BufReader::with_capacity(BUFFER, decoder.take(limit));
+    let reader = BufReader::with_capacity(BUFFER, decoder.take(limit.saturating_add(1)));
     let subject = url_of(&accepted.canonical, &file.location);
-    Ok(Opened { reader, link: listed(subject, &file.checksum, &accepted.subject) })
+    Ok(Opened { reader, limit, link: listed(subject, &file.checksum, &accepted.subject) })
 }
 
 fn read_primary(
@@ -176,21 +188,27 @@ fn read_primary(
     texts: &mut Texts,
     index: &mut Index,
 ) -> Result<()> {
-    let mut complaints = 0;
+    let complaints = Cell::new(0);
+    let complain = |name: &str, why: &str| {
+        complaints.set(complaints.get() + 1);
+        if complaints.get() <= MAX_COMPLAINTS {
+            host.warn(format!("package \"{name}\" of {} is left out: {why}", place.id));
+        }
+    };
+    let is_of_machine = index.accepted.is_local();
     let sink = primary::Sink {
         wanted: &|arch| resolve::runs(&wanted.arch, arch),
-        package: &mut |package| index.packages.push(package),
-        bad: &mut |bad| {
-            complaints += 1;
-            if complaints <= MAX_COMPLAINTS {
-                host.warn(format!("package \"{}\" of {} is left out: {}", bad.name, place.id, bad.why));
-            }
+        package: &mut |package| match is_local(&package.location) && !is_of_machine {
+            true => complain(&package.name, "it is said to be a file of this machine"),
+            false => index.packages.push(package),
         },
+        bad: &mut |bad| complain(&bad.name, &bad.why),
     };
     primary::read(reader, texts, sink)
         .map_err(|e| Error::input("its packages cannot be read").because(&e))?;
-    if complaints > MAX_COMPLAINTS {
-        host.warn(format!("{} more packages of {} are left out", complaints - MAX_COMPLAINTS, place.id));
+    let more = complaints.get().saturating_sub(MAX_COMPLAINTS);
+    if more > 0 {
+        host.warn(format!("{more} more packages of {} are left out", place.id));
     }
     Ok(())
 }
@@ -219,7 +237,7 @@ pub(super) fn filelists(
         let lost = || Err(Error::new(ErrorKind::Internal, "a download was lost"));
         let cannot = |error: Error| error.context(format!("cannot use {}", place.title()));
         let fetched = fetches.next().unwrap_or_else(lost).map_err(cannot)?;
-        let Opened { reader, link } = open(&index.accepted, file, fetched).map_err(cannot)?;
+        let Opened { reader, link, .. } = open(&index.accepted, file, fetched).map_err(cannot)?;
         let mut found = Vec::new();
         lists::read(reader, texts, wanted, &mut |files| found.push(files))
             .map_err(|e| cannot(Error::input("its list of files cannot be read").because(&e)))?;

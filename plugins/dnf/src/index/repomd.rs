@@ -10,8 +10,8 @@ use ctr_forge_plugin::{
 use super::{canonical, listed};
 use crate::metadata::repomd::Repomd;
 use crate::places::{self, Place};
-use crate::repository::metalink::{Metalink, Version};
-use crate::repository::{mirrorlist, url_of, without_login};
+use crate::repository::metalink::{Metalink, MetalinkError, Version};
+use crate::repository::{is_local, mirrorlist, url_of, without_login};
 
 /// Where it is in a repository.
 const REPOMD: &str = "repodata/repomd.xml";
@@ -37,6 +37,13 @@ pub(super) struct Accepted {
     pub(super) link: Option<TrustLink>,
 }
 
+impl Accepted {
+    /// Whether it is one of this machine. Only then it can name other files of the machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.bases.first().is_some_and(|base| is_local(base))
+    }
+}
+
 /// A metalink, where there is one, with its URL as records have it.
 type Named = Option<(String, Metalink)>;
 
@@ -46,14 +53,22 @@ pub(super) struct Search {
     metalink: Named,
     bases: Vec<String>,
     tried: usize,
-    /// Why it has not come to anything yet.
+    /// Why nothing more is tried.
     refusal: Option<Error>,
+    /// What is wrong with a `repomd.xml` that was found.
+    bad: Option<Error>,
 }
 
 impl Search {
     /// Whether there is anything left to try.
     pub(super) fn has_more(&self) -> bool {
         self.refusal.is_none() && self.tried < self.tries()
+    }
+
+    /// Whether something was found that cannot be relied on: such a repository is not just away,
+    /// whatever else is in the way.
+    pub(super) fn has_bad(&self) -> bool {
+        self.bad.is_some()
     }
 
     /// Where the repository can be had, of mirrors some.
@@ -81,6 +96,18 @@ impl Search {
         }
     }
 
+    /// Takes note of why a file that came is of no use. Of a metalink no older version will do then:
+    /// it is the one that is wanted, and whoever spoils its signature could choose another.
+    fn refuse(&mut self, error: &Error) {
+        if self.metalink.is_some() {
+            self.refusal = Some(error.clone());
+        }
+        // A signature may be out of reach, and everything of one mirror.
+        if error.kind != ErrorKind::Network && self.bad.is_none() {
+            self.bad = Some(error.clone());
+        }
+    }
+
     fn request(&self, place: &Place) -> FetchRequest {
         let version = self.version();
         FetchRequest {
@@ -103,28 +130,36 @@ pub(super) fn urls(bases: &[String], location: &str) -> Vec<FetchUrl> {
         .collect()
 }
 
+/// Where a place has its mirrors from, and whether that is a metalink. What is called a mirror list
+/// is one, too, if its URL says so: dnf goes by that (libdnf's `Repo.cpp`).
+fn list(place: &Place) -> Option<(&str, bool)> {
+    let metalink = place.metalink.as_deref().map(|url| (url, true));
+    metalink.or_else(|| place.mirrorlist.as_deref().map(|url| (url, url.contains("metalink"))))
+}
+
 /// Where to look for the `repomd.xml` of each place: metalinks and mirror lists, all at once.
 pub(super) fn searches(host: &Host, places: &[Place]) -> Result<Vec<Search>> {
-    let list = |place: &Place| place.metalink.clone().or_else(|| place.mirrorlist.clone());
     let requests = places.iter().filter_map(|place| {
-        let kind = if place.metalink.is_some() { "metalink" } else { "mirror list" };
+        let (url, is_metalink) = list(place)?;
+        let kind = if is_metalink { "metalink" } else { "mirror list" };
         Some(FetchRequest {
             name: format!("the {kind} of {}", place.id),
-            urls: vec![FetchUrl { url: list(place)?, proxy: None }],
+            urls: vec![FetchUrl { url: url.to_owned(), proxy: None }],
             max_size: Some(MAX_FILE),
             ..FetchRequest::default()
         })
     });
     let mut fetches = places::fetch(host, places, requests.collect())?;
     let search = |place: &Place| {
-        let mut search = Search { metalink: None, bases: Vec::new(), tried: 0, refusal: None };
-        if list(place).is_some() {
+        let mut search = Search { metalink: None, bases: Vec::new(), tried: 0, refusal: None, bad: None };
+        if let Some((url, is_metalink)) = list(place) {
             let fetched = fetches.next().unwrap_or_else(|| Err(lost()));
-            match fetched.and_then(|fetched| mirrors(place, fetched)) {
+            let metalink = is_metalink.then_some(url);
+            match fetched.and_then(|fetched| mirrors(place, metalink, fetched)) {
                 Ok((metalink, mirrors)) => (search.metalink, search.bases) = (metalink, mirrors),
                 Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
                 // Without its metalink nothing says what counts, so its own place is no way out.
-                Err(error) if place.metalink.is_some() => search.refusal = Some(error),
+                Err(error) if is_metalink => search.refusal = Some(error),
                 Err(error) if place.bases.is_empty() => search.refusal = Some(error),
                 Err(error) => host.debug(format!("{} has no mirrors: {error}", place.id)),
             }
@@ -139,15 +174,23 @@ pub(super) fn searches(host: &Host, places: &[Place]) -> Result<Vec<Search>> {
     places.iter().map(search).collect()
 }
 
-/// What a metalink, or a mirror list, says.
-fn mirrors(place: &Place, fetched: Fetched) -> Result<(Named, Vec<String>)> {
+/// What a metalink, of which this is the URL, or else a mirror list says. One of a server names no
+/// files of this machine.
+fn mirrors(place: &Place, metalink: Option<&str>, fetched: Fetched) -> Result<(Named, Vec<String>)> {
     let bytes = read(fetched.file, MAX_FILE)?;
-    if let Some(url) = &place.metalink {
-        let metalink = Metalink::parse(&bytes[..]).map_err(|e| input("its metalink is of no use", &e))?;
-        let mirrors = metalink.mirrors.clone();
-        return Ok((Some((without_login(url), metalink)), mirrors));
+    if let Some(url) = metalink {
+        let bad = |e| input("its metalink is of no use", &e);
+        let metalink = Metalink::parse(&bytes[..]).map_err(bad)?;
+        let mut mirrors = metalink.mirrors.clone();
+        mirrors.retain(|mirror| is_local(url) || !is_local(mirror));
+        return match mirrors.is_empty() {
+            false => Ok((Some((without_login(url), metalink)), mirrors)),
+            true => Err(bad(MetalinkError::NoMirror)),
+        };
     }
-    let mirrors = mirrorlist::parse(&String::from_utf8_lossy(&bytes), &place.variables);
+    let mut mirrors = mirrorlist::parse(&String::from_utf8_lossy(&bytes), &place.variables);
+    let list = place.mirrorlist.as_deref().unwrap_or_default();
+    mirrors.retain(|mirror| is_local(list) || !is_local(mirror));
     match mirrors.is_empty() {
         false => Ok((None, mirrors)),
         true => Err(Error::input("its mirror list has no mirror that can be used")),
@@ -170,8 +213,12 @@ pub(super) fn accept(
         let requests = open.iter().map(|&n| searches[n].request(&places[n])).collect();
         let mut still_open = Vec::new();
         for (&n, fetched) in open.iter().zip(places::fetch(host, places, requests)?) {
-            let judged = fetched.and_then(|fetched| judge(host, n, &places[n], &searches[n], fetched));
-            searches[n].tried += 1;
+            let search = &mut searches[n];
+            let judged = match fetched {
+                Ok(fetched) => judge(host, n, &places[n], search, fetched).inspect_err(|e| search.refuse(e)),
+                Err(error) => Err(stale(search, error)),
+            };
+            search.tried += 1;
             match judged {
                 Ok(accepted) => done.push((n, Ok(accepted))),
                 Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
@@ -189,15 +236,22 @@ pub(super) fn accept(
 
 fn unusable(search: &Search, error: Option<Error>) -> Error {
     let none = || Error::new(ErrorKind::NotFound, "there is no place to look at");
-    let error = error.or_else(|| search.refusal.clone()).unwrap_or_else(none);
+    let error = search.bad.clone().or(error).or_else(|| search.refusal.clone()).unwrap_or_else(none);
     match (&search.metalink, error.kind) {
-        // Digests are all that a mirror is asked for: another file is an older or newer one.
+        (None, ErrorKind::NotFound) => error
+            .hint("That is no repository. The URL of one is that of the folder which has repodata in it."),
+        _ => error,
+    }
+}
+
+/// Why a `repomd.xml` did not come. Its digest and size are all that the mirrors of a metalink are
+/// asked for: another file is an older or newer one.
+fn stale(search: &Search, error: Error) -> Error {
+    match (&search.metalink, error.kind) {
         (Some(_), ErrorKind::Verification) => {
             let message = "all its mirrors are stale: none has the metadata that its metalink names";
             Error::new(ErrorKind::Expired, message).because(&error).hint("Try again in some minutes.")
         }
-        (None, ErrorKind::NotFound) => error
-            .hint("That is no repository. The URL of one is that of the folder which has repodata in it."),
         _ => error,
     }
 }
@@ -253,30 +307,51 @@ fn link(
     }
 }
 
-/// Who has signed it; at least one of the place's keys has.
+/// Who has signed it; at least one of the place's keys has. With a metalink all mirrors have the same
+/// file, so that the signature of any will do.
 fn signers(host: &Host, place: &Place, search: &Search, repomd: &Fetched) -> Result<Vec<Signer>> {
     let bases = ordered(search, &repomd.url);
-    let bases = if search.metalink.is_some() { &bases[..] } else { &bases[..1] };
-    let request = FetchRequest {
-        name: format!("repomd.xml.asc of {}", place.id),
-        urls: urls(&bases[..bases.len().min(MAX_MIRRORS)], &format!("{REPOMD}.asc")),
-        max_size: Some(MAX_SIGNATURE),
-        ..FetchRequest::default()
-    };
-    let signature = places::fetch(host, std::slice::from_ref(place), vec![request])?
-        .next()
-        .unwrap_or_else(|| Err(lost()));
-    let signature = signature.map_err(|error| match error.kind {
-        ErrorKind::NotFound => Error::new(
+    let count = if search.metalink.is_some() { MAX_MIRRORS } else { 1 };
+    let keys = key_files(host, place)?;
+    let name = format!("repomd.xml of {}", place.id);
+    let (mut wrong, mut away) = (None, None);
+    for base in bases.iter().take(count) {
+        let signature = match signature(host, place, base) {
+            Ok(signature) => signature,
+            Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
+            Err(error) if error.kind == ErrorKind::NotFound => continue,
+            Err(error) => {
+                away = away.or(Some(error));
+                continue;
+            }
+        };
+        match host.verify_detached(&name, &repomd.file, &signature, &keys, &place.fingerprints) {
+            Ok(signers) => return Ok(signers),
+            Err(error) if error.kind == ErrorKind::Cancelled => return Err(error),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    let unsigned = || {
+        Error::new(
             ErrorKind::Verification,
             "its metadata is not signed: there is a repomd.xml without repomd.xml.asc",
         )
-        .hint("Where its packages are signed, gpgcheck=1 without repo_gpgcheck=1 is for that."),
-        _ => error,
-    })?;
-    let keys = key_files(host, place)?;
-    let name = format!("repomd.xml of {}", place.id);
-    host.verify_detached(&name, &repomd.file, &signature.file, &keys, &place.fingerprints)
+        .hint("Where its packages are signed, gpgcheck=1 without repo_gpgcheck=1 is for that.")
+    };
+    let wrong = wrong.map(|error| places::hinted(error, &place.fingerprints));
+    Err(wrong.or(away).unwrap_or_else(unsigned))
+}
+
+/// The signature that a mirror has.
+fn signature(host: &Host, place: &Place, base: &str) -> Result<File> {
+    let request = FetchRequest {
+        name: format!("repomd.xml.asc of {}", place.id),
+        urls: vec![FetchUrl { url: url_of(base, &format!("{REPOMD}.asc")), proxy: None }],
+        max_size: Some(MAX_SIGNATURE),
+        ..FetchRequest::default()
+    };
+    let mut fetches = places::fetch(host, std::slice::from_ref(place), vec![request])?;
+    fetches.next().unwrap_or_else(|| Err(lost())).map(|fetched| fetched.file)
 }
 
 /// The keys of a place as files that the host can read.

@@ -41,11 +41,12 @@ pub use capability::CapabilityError;
 pub use error::{Fault, InstallError};
 pub use record::{Installed, State};
 pub use root::PathFault;
-pub use selection::wanted;
+pub use selection::{links, wanted};
 pub use users::Users;
 
-use self::root::Root;
-use crate::rpm::Rpm;
+use self::ownership::Fate;
+pub(crate) use self::root::Root;
+use crate::rpm::{FileInfo, Rpm};
 use crate::version::Evr;
 
 /// The macros of the root's own rpm: among them, where it has its database.
@@ -97,6 +98,12 @@ impl<'a, W: Write> Install<'a, W> {
         Self { settings, sink, root: Root::new(), records: Vec::new(), users: Users::default(), macros: None }
     }
 
+    /// Links that packages will bring, path and target of each: files of packages that come before
+    /// lie behind them, too.
+    pub fn expect(&mut self, links: Vec<(RootPath, Box<[u8]>)>) {
+        self.root.expect(links);
+    }
+
     /// What follows goes to `sink`; returns the one that was used until now.
     pub fn redirect(&mut self, sink: Writer<W>) -> Writer<W> {
         std::mem::replace(&mut self.sink, sink)
@@ -137,6 +144,21 @@ impl<'a, W: Write> Install<'a, W> {
     pub fn package(&mut self, rpm: &mut Rpm, chosen: &Chosen) -> Result<(), InstallError> {
         let unpacked = self.unpack(rpm, chosen);
         unpacked.map_err(|fault| InstallError { package: chosen.title(), fault: Box::new(fault) })
+    }
+
+    /// As [`Install::package`], without a word of it in the stream: which files come with the
+    /// package, by their places. One that another has brought already does not.
+    ///
+    /// # Errors
+    ///
+    /// As there, as far as that can be told from headers.
+    pub fn foresee(&mut self, rpm: &Rpm, chosen: &Chosen) -> Result<Vec<bool>, InstallError> {
+        let fates = self.begin(rpm, chosen);
+        let fates =
+            fates.map_err(|fault| InstallError { package: chosen.title(), fault: Box::new(fault) })?;
+        let files = self.records.last().map(|record| record.files.as_slice()).unwrap_or_default();
+        let comes = |(file, fate): (&FileInfo, &Fate)| file.is_ghost() || *fate != Fate::LeftOut;
+        Ok(files.iter().zip(&fates).map(comes).collect())
     }
 
     /// The packages in the order in which they came, and the stream, not finished.

@@ -32,8 +32,6 @@ pub struct Installed {
     pub states: Vec<u8>,
     /// The colours of the root: `INSTALLCOLOR`.
     pub color: u32,
-    /// Bytes of the payload when decompressed: `ARCHIVESIZE`.
-    pub archive_size: u64,
     /// Users and groups that own its files and are not there: `user NAME`, `group NAME`, sorted.
     pub strangers: Vec<String>,
 }

@@ -3,6 +3,10 @@
 //! Packages name their files as if each directory were real, but in the root `/bin` may be a
 //! link to `usr/bin`, which the package `filesystem` has. A stream has no links to follow, so it
 //! is done here, as a kernel would with this root as `/`.
+//!
+//! Links count before they are there: Fedora's libgcc has files in `/lib64` and comes before
+//! `filesystem`, whose script has made that link before all packages. rpm too looks through the
+//! links of all packages first (`fpCachePopulate` in its `lib/fprint.c`).
 
 use std::collections::HashMap;
 
@@ -13,7 +17,11 @@ const MAX_LINKS: usize = 40;
 
 /// The root as packages have it so far.
 #[derive(Debug)]
-pub(super) struct Root(HashMap<RootPath, Node>);
+pub(crate) struct Root {
+    nodes: HashMap<RootPath, Node>,
+    /// Links that packages will bring, by their real paths.
+    expected: HashMap<RootPath, Box<[u8]>>,
+}
 
 /// A file of a package: both by their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,26 +73,39 @@ pub enum PathFault {
 
 impl Root {
     /// Nothing but the root directory, which every stream has.
-    pub(super) fn new() -> Self {
-        Self(HashMap::from([(RootPath::root(), Node::Made)]))
+    pub(crate) fn new() -> Self {
+        let nodes = HashMap::from([(RootPath::root(), Node::Made)]);
+        Self { nodes, expected: HashMap::new() }
+    }
+
+    /// From now on these links are followed where nothing else is: path and target of each.
+    pub(crate) fn expect(&mut self, mut links: Vec<(RootPath, Box<[u8]>)>) {
+        // Those that others lie behind come first.
+        links.sort_by_cached_key(|(path, _)| path.components().count());
+        for (path, target) in links {
+            // One that leads nowhere is refused when its package comes.
+            if let Ok(real) = self.resolve(&path) {
+                self.expected.entry(real).or_insert(target);
+            }
+        }
     }
 
     /// How many paths there are.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.nodes.len()
     }
 
     pub(super) fn get(&self, path: &RootPath) -> Option<&Node> {
-        self.0.get(path)
+        self.nodes.get(path)
     }
 
     pub(super) fn insert(&mut self, path: RootPath, node: Node) {
-        self.0.insert(path, node);
+        self.nodes.insert(path, node);
     }
 
     /// Where `path` lies, links above it followed. What is not there yet is taken for a directory
     /// to be made.
-    pub(super) fn resolve(&self, path: &RootPath) -> Result<RootPath, PathFault> {
+    pub(crate) fn resolve(&self, path: &RootPath) -> Result<RootPath, PathFault> {
         // Nodes have real paths, so nothing above a directory that is one is a link.
         let Some(parent) = path.parent() else { return Ok(path.clone()) };
         if self.get(&parent).is_some_and(Node::is_directory) {
@@ -102,22 +123,35 @@ impl Root {
                 continue;
             }
             let next = here.join(&name)?;
-            match self.get(&next) {
-                Some(Node::Symlink(_, target)) if !ahead.is_empty() => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(PathFault::Loop);
-                    }
-                    if target.starts_with(b"/") {
-                        here = RootPath::root();
-                    }
-                    push(&mut ahead, target);
-                }
-                Some(Node::Other(_)) if !ahead.is_empty() => return Err(PathFault::NotDirectory(next)),
-                _ => here = next,
+            if ahead.is_empty() {
+                return Ok(next);
             }
+            if let Some(Node::Other(_)) = self.get(&next) {
+                return Err(PathFault::NotDirectory(next));
+            }
+            let Some(target) = self.link(&next) else {
+                here = next;
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(PathFault::Loop);
+            }
+            if target.starts_with(b"/") {
+                here = RootPath::root();
+            }
+            push(&mut ahead, target);
         }
         Ok(here)
+    }
+
+    /// The target of the link that is or will be at a real path.
+    fn link(&self, path: &RootPath) -> Option<&[u8]> {
+        match self.get(path) {
+            Some(Node::Symlink(_, target)) => Some(target),
+            Some(_) => None,
+            None => self.expected.get(path).map(|target| &**target),
+        }
     }
 }
 
@@ -165,6 +199,23 @@ mod tests {
         ] {
             assert_eq!(root.resolve(&path(name)), Ok(path(real)), "{name}");
         }
+    }
+
+    #[test]
+    fn links_to_come_are_followed_until_something_else_is_there() {
+        let mut root = Root::new();
+        let links = [("usr/lib64/x", "../y"), ("lib64", "usr/lib64"), ("dir", "else"), ("loop", "loop/a")];
+        root.expect(links.map(|(name, target)| (path(name), target.as_bytes().into())).into());
+        root.insert(path("dir"), Node::Directory(OWNER));
+        for (name, real) in [
+            ("lib64/libgcc_s.so.1", "usr/lib64/libgcc_s.so.1"),
+            ("lib64/x/file", "usr/y/file"),
+            ("lib64", "lib64"),
+            ("dir/file", "dir/file"),
+        ] {
+            assert_eq!(root.resolve(&path(name)), Ok(path(real)), "{name}");
+        }
+        assert_eq!(root.resolve(&path("loop/x")), Err(PathFault::Loop));
     }
 
     #[test]

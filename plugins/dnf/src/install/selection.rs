@@ -99,6 +99,19 @@ fn skip_emptied(files: &[FileInfo], states: &mut [State]) {
     }
 }
 
+/// The links among the wanted files: path and target of each.
+pub fn links(files: &[FileInfo], settings: &Settings<'_>) -> Vec<(RootPath, Box<[u8]>)> {
+    let states = states(files, settings);
+    let is_link = |(file, state): &(&FileInfo, State)| {
+        *state == State::Normal
+            && file.kind() == Some(FileKind::Symlink)
+            && !file.is_ghost()
+            && !settings.exclude.excludes(&file.path)
+    };
+    let links = files.iter().zip(states).filter(is_link);
+    links.map(|(file, _)| (file.path.clone(), file.target.clone())).collect()
+}
+
 /// Which files of a package are wanted, by their places.
 pub fn wanted(files: &[FileInfo], settings: &Settings<'_>) -> Vec<bool> {
     states(files, settings).into_iter().map(|state| state == State::Normal).collect()

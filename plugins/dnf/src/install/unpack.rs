@@ -24,7 +24,8 @@ const SETUID: u16 = 0o4000;
 const SETGID: u16 = 0o2000;
 
 impl<W: Write> Install<'_, W> {
-    pub(super) fn unpack(&mut self, rpm: &mut Rpm, chosen: &Chosen) -> Result<(), Fault> {
+    /// Takes note of a package, and decides what becomes of each of its files.
+    pub(super) fn begin(&mut self, rpm: &Rpm, chosen: &Chosen) -> Result<Vec<Fate>, Fault> {
         let found = identity(rpm)?;
         if found != *chosen {
             return Err(Fault::Other { found: found.title() });
@@ -41,13 +42,18 @@ impl<W: Write> Install<'_, W> {
             name: chosen.name.clone(),
             header: rpm.header.clone(),
             signature: rpm.signature.clone(),
-            files: files.clone(),
+            files,
             states,
             color: selection::colors(self.settings.arch),
-            archive_size: rpm.archive_size(),
             strangers: Vec::new(),
         });
-        let fates = self.place(index)?;
+        self.place(index)
+    }
+
+    pub(super) fn unpack(&mut self, rpm: &mut Rpm, chosen: &Chosen) -> Result<(), Fault> {
+        let index = self.records.len();
+        let fates = self.begin(rpm, chosen)?;
+        let files = self.records[index].files.clone();
         let mut current = Current {
             tag: chosen.name.as_str().into(),
             files: &files,

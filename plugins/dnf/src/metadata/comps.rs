@@ -3,7 +3,7 @@
 //! The format is that of the `comps.rng` of fedora-comps; which groups a word means, and which
 //! of their packages come, is as dnf has it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::io::BufRead;
 
@@ -65,8 +65,6 @@ pub struct Environment {
     pub name: String,
     /// Ids of groups that it always has.
     pub groups: Vec<String>,
-    /// Ids of groups that it can have.
-    pub options: Vec<String>,
 }
 
 /// Why groups cannot be used.
@@ -138,21 +136,8 @@ impl Comps {
 
     /// Adds those of another repository. A group of both has the packages of both.
     pub fn merge(&mut self, other: Self) {
-        for group in other.groups {
-            match self.groups.iter_mut().find(|known| known.id == group.id) {
-                Some(known) => add_new(&mut known.packages, group.packages),
-                None => self.groups.push(group),
-            }
-        }
-        for environment in other.environments {
-            match self.environments.iter_mut().find(|known| known.id == environment.id) {
-                Some(known) => {
-                    add_new(&mut known.groups, environment.groups);
-                    add_new(&mut known.options, environment.options);
-                }
-                None => self.environments.push(environment),
-            }
-        }
+        merge(&mut self.groups, other.groups, |one| &one.id, |one| &mut one.packages);
+        merge(&mut self.environments, other.environments, |one| &one.id, |one| &mut one.groups);
     }
 
     /// The group with this id, or else with this name, in any case of its letters.
@@ -171,31 +156,63 @@ impl Comps {
     /// The packages of a group for an architecture, in its order; `None` where there is no such
     /// group.
     pub fn group_packages(&self, word: &str, arch: &str) -> Option<Vec<&Member>> {
-        let group = self.group(word)?;
-        let here = |member: &&Member| member.archs.is_empty() || member.archs.iter().any(|of| of == arch);
-        Some(group.packages.iter().filter(here).collect())
+        Some(self.group(word)?.members(arch).collect())
     }
 
     /// The packages of all groups that an environment always has, each once; `None` where there
     /// is no such environment. A group that it names and that is nowhere is left out, as in dnf.
     pub fn environment_packages(&self, word: &str, arch: &str) -> Option<Vec<&Member>> {
         let environment = self.environment(word)?;
-        let of_group = |id: &String| {
-            let group = self.groups.iter().find(|group| group.id == *id)?;
-            self.group_packages(&group.id, arch)
-        };
-        let mut seen = HashSet::new();
-        let members = environment.groups.iter().filter_map(of_group).flatten();
+        // The first of an id is the one that counts, as in `group`.
+        let by_id: HashMap<&str, &Group> =
+            self.groups.iter().rev().map(|group| (group.id.as_str(), group)).collect();
+        let (mut seen, mut seen_groups) = (HashSet::new(), HashSet::new());
+        let groups = environment.groups.iter().filter(|id| seen_groups.insert(*id));
+        let members = groups.filter_map(|id| by_id.get(id.as_str())).flat_map(|group| group.members(arch));
         Some(members.filter(|member| seen.insert(*member)).collect())
     }
 }
 
+impl Group {
+    /// Its packages for an architecture.
+    fn members(&self, arch: &str) -> impl Iterator<Item = &Member> {
+        let here =
+            move |member: &&Member| member.archs.is_empty() || member.archs.iter().any(|of| of == arch);
+        self.packages.iter().filter(here)
+    }
+}
+
+/// Adds groups or environments. One with an id that is known adds its members to that.
+fn merge<T, M: Eq + Hash>(
+    known: &mut Vec<T>,
+    more: Vec<T>,
+    id: impl Fn(&T) -> &String,
+    members: impl Fn(&mut T) -> &mut Vec<M>,
+) {
+    let mut places: HashMap<String, usize> =
+        known.iter().enumerate().rev().map(|(place, one)| (id(one).clone(), place)).collect();
+    let mut added: HashMap<usize, Vec<M>> = HashMap::new();
+    for mut one in more {
+        match places.get(id(&one)) {
+            Some(place) => added.entry(*place).or_default().append(members(&mut one)),
+            None => {
+                places.insert(id(&one).clone(), known.len());
+                known.push(one);
+            }
+        }
+    }
+    for (place, more) in added {
+        add_new(members(&mut known[place]), more);
+    }
+}
+
+/// Adds what is not there yet, each once.
 fn add_new<T: Eq + Hash>(known: &mut Vec<T>, more: Vec<T>) {
-    let new: Vec<T> = {
-        let known: HashSet<&T> = known.iter().collect();
-        more.into_iter().filter(|one| !known.contains(one)).collect()
+    let is_new: Vec<bool> = {
+        let mut seen: HashSet<&T> = known.iter().collect();
+        more.iter().map(|one| seen.insert(one)).collect()
     };
-    known.extend(new);
+    known.extend(more.into_iter().zip(is_new).filter_map(|(one, is_new)| is_new.then_some(one)));
 }
 
 #[derive(Default)]
@@ -244,10 +261,8 @@ impl Handler for Parser {
             (3, "name") if !self.is_translated => {
                 *self.slot(|group| &mut group.name, |environment| &mut environment.name) = text.to_owned();
             }
-            (4, "groupid") => {
-                let Environment { groups, options, .. } = &mut self.environment;
-                add(if self.is_option { options } else { groups }, text.to_owned())?;
-            }
+            // Those that it can have beside are for whoever asks for them by name.
+            (4, "groupid") if !self.is_option => add(&mut self.environment.groups, text.to_owned())?,
             (4, "packagereq") => {
                 if let Some(member) = self.member.take().filter(|_| !text.is_empty()) {
                     add(&mut self.group.packages, Member { name: text.to_owned(), ..member })?;
@@ -341,7 +356,7 @@ mod tests {
         let comps = Comps::parse(COMPS.as_bytes()).unwrap();
         let members = comps.environment_packages("minimal", "s390x");
         assert_eq!(names(members), ["bash", "vim", "tool"]);
-        assert_eq!(comps.environment("minimal install").unwrap().options, ["extra"]);
+        assert_eq!(comps.environment("minimal install").unwrap().groups, ["core", "net", "nowhere"]);
         assert!(comps.environment_packages("core", "x").is_none());
     }
 
@@ -353,6 +368,24 @@ mod tests {
         assert_eq!(names(comps.group_packages("core", "s390x")), ["bash", "vim", "tool", "emacs"]);
         assert_eq!(comps.environments[0].groups, ["core", "net", "nowhere", "more"]);
         assert_eq!(comps.groups.len(), 2);
+    }
+
+    #[test]
+    fn a_great_many_groups_take_no_time() {
+        let group = |id: String| Group { id, ..Group::default() };
+        let many = || (0..MAX_ENTRIES).map(|number| group(format!("a group of many {number}"))).collect();
+        let member =
+            |number: usize| Member { name: number.to_string(), kind: Kind::Default, archs: Vec::new() };
+        let same = |number| Group { packages: vec![member(number % 7)], ..group("same".into()) };
+        let first = Group { packages: (0..MAX_ENTRIES).map(member).collect(), ..group("same".into()) };
+        let groups = [many(), vec![first]].concat();
+        let mut comps = Comps { groups, environments: Vec::new() };
+        let began = std::time::Instant::now();
+        comps.merge(Comps { groups: many(), environments: Vec::new() });
+        comps.merge(Comps { groups: (0..MAX_ENTRIES).map(same).collect(), environments: Vec::new() });
+        assert_eq!(comps.groups.len(), MAX_ENTRIES + 1);
+        assert_eq!(comps.groups[MAX_ENTRIES].packages.len(), MAX_ENTRIES);
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]

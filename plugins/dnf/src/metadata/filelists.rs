@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::Texts;
 use super::xml::{self, Element, Handler, XmlError};
-use crate::version::Evr;
 
 /// Most packages: as many as primary metadata may have.
 const MAX_PACKAGES: usize = 1_000_000;
@@ -32,10 +31,6 @@ pub struct Files {
     pub pkgid: String,
     /// Its name.
     pub name: Arc<str>,
-    /// Its architecture.
-    pub arch: Arc<str>,
-    /// Its version; empty where there is no good one.
-    pub evr: Evr,
     /// The files, in the order of the list; never none.
     pub files: Vec<Arc<str>>,
 }
@@ -68,16 +63,12 @@ impl Handler for Parser<'_> {
     const ROOT: &'static str = "filelists";
 
     fn start(&mut self, depth: usize, element: &Element<'_>) -> Result<(), FilelistsError> {
-        match (depth, element.name()) {
-            (2, "package") => {
-                self.seen += 1;
-                if self.seen > MAX_PACKAGES {
-                    return Err(FilelistsError::TooMany);
-                }
-                self.package(element)?;
+        if (depth, element.name()) == (2, "package") {
+            self.seen += 1;
+            if self.seen > MAX_PACKAGES {
+                return Err(FilelistsError::TooMany);
             }
-            (3, "version") => self.version(element)?,
-            _ => {}
+            self.package(element)?;
         }
         Ok(())
     }
@@ -104,24 +95,9 @@ impl Parser<'_> {
             match attribute? {
                 ("pkgid", value) => self.files.pkgid = value.to_ascii_lowercase(),
                 ("name", value) => self.files.name = self.texts.text(&value),
-                ("arch", value) => self.files.arch = self.texts.text(&value),
                 _ => {}
             }
         }
-        Ok(())
-    }
-
-    fn version(&mut self, element: &Element<'_>) -> Result<(), XmlError> {
-        let mut evr = Evr::default();
-        for attribute in element.attributes() {
-            match attribute? {
-                ("epoch", value) => evr.epoch = value.parse().unwrap_or_default(),
-                ("ver", value) => evr.version = self.texts.text(&value),
-                ("rel", value) => evr.release = Some(self.texts.text(&value)),
-                _ => {}
-            }
-        }
-        self.files.evr = evr;
         Ok(())
     }
 }
@@ -147,7 +123,6 @@ mod tests {
         let all = all.unwrap();
         assert_eq!((all.len(), all[0].pkgid.as_str(), &*all[0].name), (1, "ab", "a"));
         assert_eq!((&*all[0].files[0], all[0].files.len()), ("/usr/share/a&b", 1));
-        assert_eq!((&*all[0].evr.version, all[0].evr.release.as_deref()), ("1", Some("2")));
     }
 
     #[test]

@@ -22,10 +22,12 @@ pub mod xml;
 
 pub use texts::Texts;
 
+use crate::repository::is_url;
+
 /// Why the place that metadata names for a file is no place below its repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// It is absolute, empty, or has a `..`.
+    /// It is absolute, empty, or leads upwards.
     #[error("\"{0}\" is no place below the repository")]
     Outside(String),
     /// Its `xml:base` is no URL that can be followed.
@@ -39,25 +41,55 @@ pub enum LocationError {
 ///
 /// If it leads out of the repository.
 pub fn location(href: &str, base: Option<&str>) -> Result<String, LocationError> {
-    let is_outside = href.is_empty()
-        || href.starts_with('/')
-        || href.contains(['\\', '\0', '\n', '\r'])
-        || href.contains("://")
-        || href.split('/').any(is_parent);
-    if is_outside {
+    if href.contains("://") || !is_location(href) {
         return Err(LocationError::Outside(href.to_owned()));
     }
     let Some(base) = base.filter(|base| !base.is_empty()) else { return Ok(href.to_owned()) };
-    let is_url = ["http://", "https://", "file:///"].iter().any(|scheme| base.starts_with(scheme));
-    match is_url && !base.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        true => Ok(format!("{}/{href}", base.trim_end_matches('/'))),
+    let whole = format!("{}/{href}", base.trim_end_matches('/'));
+    match is_url(base) && is_location(&whole) {
+        true => Ok(whole),
         false => Err(LocationError::Base(base.to_owned())),
     }
 }
 
-/// Whether a server could take a part of a path for "one up", escaped or not.
-fn is_parent(part: &str) -> bool {
-    part.to_ascii_lowercase().replace("%2e", ".") == ".."
+/// Whether a text is a place as [`location`] gives it: below a repository, or a whole URL.
+pub fn is_location(text: &str) -> bool {
+    let path = match text.split_once("://") {
+        Some(("http" | "https", path)) => path,
+        Some(("file", path)) if path.starts_with('/') => path,
+        Some(_) => return false,
+        None if text.starts_with('/') => return false,
+        None => text,
+    };
+    // Who follows it undoes the escapes first, and looks for `/` and `..` then.
+    unescaped(path).is_some_and(|path| !path.is_empty() && !path.split(|&byte| byte == b'/').any(is_parent))
+}
+
+fn is_parent(part: &[u8]) -> bool {
+    part == b".."
+}
+
+/// A path without its escapes (RFC 3986, section 2.1); `None` where it has what no name of a file
+/// has, or a slash that is escaped.
+fn unescaped(path: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let escaped = match behind {
+            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        let (byte, behind) = match escaped {
+            Some((high, low)) => (u8::try_from(high << 4 | low).ok()?, &behind[2..]),
+            None => (*first, behind),
+        };
+        if byte.is_ascii_control() || byte == b'\\' || byte == b'/' && escaped.is_some() {
+            return None;
+        }
+        bytes.push(byte);
+        rest = behind;
+    }
+    Some(bytes)
 }
 
 /// What is wrong with a checksum.
@@ -101,7 +133,11 @@ mod tests {
         let plain = |href| location(href, None);
         assert_eq!(plain("Packages/g/g++-1%2B~1^2.rpm").unwrap(), "Packages/g/g++-1%2B~1^2.rpm");
         assert_eq!(plain("..a/b..").unwrap(), "..a/b..");
+        assert_eq!(plain("a b/100%/%zz%.rpm").unwrap(), "a b/100%/%zz%.rpm");
         for bad in ["", "/etc/passwd", "../x", "a/../../x", "a/%2E%2e/x", "https://x/y", "a\\b", "a\nb"] {
+            assert!(plain(bad).is_err(), "{bad}");
+        }
+        for bad in ["..%2f..%2Fetc/x", "a%2fb", ".%2e", "%2e./x", "a%00", "a%5cb", "a%0ab", "a\tb", "ä/.."] {
             assert!(plain(bad).is_err(), "{bad}");
         }
     }
@@ -110,10 +146,23 @@ mod tests {
     fn a_base_makes_a_whole_url() {
         assert_eq!(location("a/b.rpm", Some("https://x/y/")).unwrap(), "https://x/y/a/b.rpm");
         assert_eq!(location("b.rpm", Some("")).unwrap(), "b.rpm");
-        for bad in ["x", "ftp://x", "https://x y", "javascript:x"] {
+        assert_eq!(location("a b.rpm", Some("file:///x")).unwrap(), "file:///x/a b.rpm");
+        for bad in ["x", "ftp://x", "https://x y", "javascript:x", "file://host/x", "file:///x/%2e./y"] {
             assert!(location("b.rpm", Some(bad)).is_err(), "{bad}");
         }
         assert!(location("../b.rpm", Some("https://x")).is_err());
+    }
+
+    #[test]
+    fn what_is_found_to_be_a_place_stays_one() {
+        for good in ["a/b.rpm", "a b", "https://x/y/a b.rpm", "file:///x/y"] {
+            assert!(is_location(good), "{good}");
+        }
+        for bad in
+            ["", "/a", "..", "a/%2e%2e/b", "a%2fb", "ftp://x/y", "a/http://x/y", "file://x/y", "file:///../y"]
+        {
+            assert!(!is_location(bad), "{bad}");
+        }
     }
 
     #[test]

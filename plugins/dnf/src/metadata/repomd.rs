@@ -15,8 +15,6 @@ const MAX_FILES: usize = 256;
 /// What a `repomd.xml` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repomd {
-    /// Whatever its maker counts by; mostly seconds since 1970.
-    pub revision: String,
     /// The files, in the order in which they are listed.
     pub files: Vec<DataFile>,
 }
@@ -170,7 +168,6 @@ impl Handler for Parser {
     fn end(&mut self, depth: usize, name: &str, text: &str) -> Result<(), RepomdError> {
         let text = text.trim();
         match (depth, name) {
-            (2, "revision") => self.repomd.revision = text.to_owned(),
             (2, "data") if matters(&self.file.kind) => self.finish()?,
             (3, _) if !matters(&self.file.kind) => {}
             (3, "checksum") => self.hex[0] = text.to_owned(),
@@ -234,7 +231,7 @@ mod tests {
             .map(|kind| data(kind, &format!("repodata/{kind}.xml.gz")))
             .concat();
         let repomd = parse(&text).unwrap();
-        assert_eq!((repomd.revision.as_str(), repomd.files.len()), ("17", 3));
+        assert_eq!(repomd.files.len(), 3);
         let primary = repomd.primary().unwrap();
         assert_eq!(primary.location, "repodata/primary.xml.gz");
         assert_eq!((primary.size, primary.open_size), (Some(10), Some(20)));

@@ -4,26 +4,80 @@
 use std::fs::File;
 use std::io::Read;
 
-use ctr_forge_plugin::{Error, ErrorKind, FetchRequest, FetchUrl, Host, Result};
+use ctr_forge_plugin::{Error, ErrorKind, FetchIdentity, FetchRequest, FetchUrl, Host, Result};
 
 use super::{Draft, Keys, PlacesOptions};
 use crate::releases;
+use crate::rpmdb::pubkey;
 
 /// Largest file of keys, in bytes.
 const MAX_KEYS: u64 = 1 << 20;
+
+/// A certificate that the user gave.
+pub(super) struct Copy {
+    /// The file that it is in.
+    name: String,
+    /// In upper-case hexadecimal.
+    fingerprint: String,
+    packets: Vec<u8>,
+}
+
+/// The certificates in the files that the user gave. A file that has none may be of use elsewhere.
+pub(super) fn copies(given: &Keys, notes: &mut Vec<String>) -> Vec<Copy> {
+    let mut copies = Vec::new();
+    for (name, file) in given {
+        match pubkey::certificates(file) {
+            Ok(certificates) => copies.extend(certificates.into_iter().map(|(fingerprint, packets)| Copy {
+                name: name.clone(),
+                fingerprint,
+                packets,
+            })),
+            Err(error) => notes.push(format!("no renewed key is looked for in {name}: {error}")),
+        }
+    }
+    copies
+}
+
+/// The keys with these fingerprints: copies that the user gave, which may have been renewed, and
+/// those that come with the plugin. No other key may sign, whoever gives it.
+///
+/// The user's are in front, as the package database and other tools keep the first of two copies;
+/// who verifies takes the two together.
+pub(super) fn pinned(fingerprints: &[String], copies: &[Copy]) -> Keys {
+    let is_pinned = |copy: &&Copy| fingerprints.contains(&copy.fingerprint);
+    let renewed = copies.iter().filter(is_pinned).map(|copy| (copy.name.clone(), copy.packets.clone()));
+    let shipped = |fingerprint: &String| Some((fingerprint.clone(), releases::key(fingerprint)?.to_vec()));
+    renewed.chain(fingerprints.iter().filter_map(shipped)).collect()
+}
+
+/// Adds to why a signature does not hold what can be done where keys are pinned.
+pub(crate) fn hinted(error: Error, fingerprints: &[String]) -> Error {
+    let hint = match error.kind {
+        _ if fingerprints.is_empty() => return error,
+        ErrorKind::Expired => "If the key has been renewed, name a file with its new copy: --key FILE.",
+        // The host's own hint says to name a key, which would not count here.
+        ErrorKind::Verification if !error.hints.is_empty() => {
+            "Only the release's own keys count for its repositories; one with other keys needs a name of its \
+             own: --repo NAME=URL --key FILE."
+        }
+        _ => return error,
+    };
+    Error { hints: vec![hint.to_owned()], ..error }
+}
 
 /// The keys that may sign for a repository, and of those the fingerprints that count.
 pub(super) fn keys(
     options: &PlacesOptions,
     draft: &Draft,
-    has_named: bool,
+    copies: &[Copy],
+    identities: &[FetchIdentity],
     hint: Option<&str>,
     host: &Host,
 ) -> Result<(Keys, Vec<String>)> {
     let id = &draft.repository.id;
     if draft.is_named {
-        let mut keys =
-            draft.repository.gpgkey.iter().map(|url| named_key(id, url, host)).collect::<Result<Keys>>()?;
+        let named = draft.repository.gpgkey.iter().map(|url| named_key(id, url, identities, host));
+        let mut keys = named.collect::<Result<Keys>>()?;
         // What its own line names is enough; else what the user gives.
         if keys.is_empty() {
             keys.clone_from(&options.keys);
@@ -33,15 +87,10 @@ pub(super) fn keys(
             true => Err(no_key(id, None)),
         };
     }
-    // Keys that are given are for the repositories that are named, if there are any.
-    if !options.keys.is_empty() && (!has_named || draft.fingerprints.is_empty()) {
-        return Ok((options.keys.clone(), Vec::new()));
-    }
-    let shipped = |fingerprint: &String| Some((fingerprint.clone(), releases::key(fingerprint)?.to_vec()));
-    let keys: Keys = draft.fingerprints.iter().filter_map(shipped).collect();
-    match keys.is_empty() {
-        false => Ok((keys, draft.fingerprints.clone())),
-        true => Err(no_key(id, hint)),
+    match (draft.fingerprints.is_empty(), options.keys.is_empty()) {
+        (false, _) => Ok((pinned(&draft.fingerprints, copies), draft.fingerprints.clone())),
+        (true, false) => Ok((options.keys.clone(), Vec::new())),
+        (true, true) => Err(no_key(id, hint)),
     }
 }
 
@@ -52,8 +101,8 @@ fn no_key(id: &str, hint: Option<&str>) -> Error {
     Error::new(ErrorKind::Verification, message).hint(hint).option("key")
 }
 
-/// A key that a repository file names.
-fn named_key(id: &str, url: &str, host: &Host) -> Result<(String, Vec<u8>)> {
+/// A key that a repository file names. The repository's own servers are met as it says.
+fn named_key(id: &str, url: &str, identities: &[FetchIdentity], host: &Host) -> Result<(String, Vec<u8>)> {
     let path = url.strip_prefix("file://").unwrap_or(url);
     let context = |error: Error| error.context(format!("cannot read {url}, a key of repository {id}"));
     if path.starts_with('/') {
@@ -75,7 +124,8 @@ fn named_key(id: &str, url: &str, host: &Host) -> Result<(String, Vec<u8>)> {
         ..FetchRequest::default()
     };
     let lost = || Error::new(ErrorKind::Internal, "a download was lost");
-    let fetched = host.fetch(vec![request])?.next().ok_or_else(lost)?.map_err(context)?;
+    let fetches = host.fetch_as(vec![request], identities.to_vec());
+    let fetched = fetches?.next().ok_or_else(lost)?.map_err(context)?;
     let bytes = bounded(fetched.file).map_err(|e| context(Error::io("it cannot be read", e)))?;
     Ok((url.to_owned(), bytes))
 }

@@ -55,6 +55,7 @@ mod tests {
     use sha1::Digest as _;
 
     use super::*;
+    use crate::rpmdb::pubkey;
 
     /// The body of the first packet, which has to be a public key (RFC 9580 sections 4.2, 5.5.2).
     fn public_key(packets: &[u8]) -> &[u8] {
@@ -75,6 +76,19 @@ mod tests {
             let digest = sha1::Sha1::new().chain_update([0x99]).chain_update(length).chain_update(body);
             let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
             assert_eq!(digest, fingerprint);
+        }
+    }
+
+    /// `rpm -qa gpg-pubkey` of an image has the keys of its release.
+    #[test]
+    fn the_package_database_takes_each() {
+        for fingerprint in fingerprints() {
+            let keys = pubkey::keys(&[key(fingerprint).unwrap()], "4.18.0").unwrap();
+            let names: Vec<String> = keys
+                .iter()
+                .map(|key| key.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect())
+                .collect();
+            assert_eq!(names, [fingerprint]);
         }
     }
 

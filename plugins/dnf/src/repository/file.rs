@@ -1,8 +1,9 @@
 //! Repository files: `/etc/yum.repos.d/*.repo`, read as dnf reads them.
 //!
-//! An ini file (dnf.conf(5), libdnf5's `IniParser`): sections, `key = value`, a line that begins
-//! with white space goes on with the value before, and `#` or `;` at the start of a line makes a
-//! comment, there alone. A key that is not known is told of and harms nobody.
+//! An ini file (dnf.conf(5), libdnf5's `IniParser`): sections, which may be indented, `key = value`,
+//! a line that begins with white space goes on with the value before, and `#` or `;` at the start
+//! of a line makes a comment, there alone. A comment ends a value, and so does an empty line. A key
+//! that is not known is told of and harms nobody.
 
 use super::{Repository, Variables, is_id};
 
@@ -83,7 +84,7 @@ pub fn parse(text: &str, variables: &Variables) -> Result<RepoFile, FileError> {
         }
         let mut repository = Repository { id, ..Repository::default() };
         for (key, value) in &section.values {
-            set(&mut repository, key, &variables.expand(value), &mut file.notes)?;
+            set(&mut repository, key, &variables.expand(unquoted(value)), &mut file.notes)?;
         }
         if repository.name.is_empty() {
             repository.name.clone_from(&repository.id);
@@ -98,29 +99,44 @@ fn sections(text: &str) -> Result<Vec<Section>, FileError> {
         return Err(FileError::TooLarge);
     }
     let mut sections: Vec<Section> = Vec::new();
-    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+    // Whether the next line can go on with the last value.
+    let mut is_open = false;
+    // Not by `lines`: what ends in CR LF is not empty for dnf, and ends no value.
+    for (number, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
         let number = number + 1;
         let outside = || FileError::Outside(number);
-        if line.trim().is_empty() || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if line.starts_with(char::is_whitespace) {
-            let value = sections.last_mut().and_then(|section| section.values.last_mut());
+        let content = line.trim();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            is_open = false;
+        } else if content.is_empty() {
+            // A line of white space ends nothing.
+        } else if let Some(name) = section_name(content) {
+            sections.push(Section { name: name.to_owned(), values: Vec::new() });
+            is_open = false;
+        } else if line.starts_with(char::is_whitespace) {
+            let value = sections.last_mut().filter(|_| is_open).and_then(|section| section.values.last_mut());
             let (_, value) = value.ok_or_else(outside)?;
             value.push('\n');
-            value.push_str(line.trim());
-        } else if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            sections.push(Section { name: name.0.trim().to_owned(), values: Vec::new() });
-        } else if let Some((key, value)) = line.split_once('=') {
+            value.push_str(content);
+        } else if let Some((key, value)) = content.split_once('=').filter(|_| !content.starts_with('[')) {
             let section = sections.last_mut().ok_or_else(outside)?;
-            section.values.push((key.trim().to_ascii_lowercase(), unquoted(value.trim()).to_owned()));
+            section.values.push((key.trim().to_ascii_lowercase(), value.trim().to_owned()));
+            is_open = true;
         } else {
-            return Err(FileError::Line { line: number, text: line.chars().take(80).collect() });
+            return Err(FileError::Line { line: number, text: content.chars().take(80).collect() });
         }
     }
     Ok(sections)
 }
 
+/// The name of the section that a line begins, where it does: behind it is a comment or nothing.
+fn section_name(line: &str) -> Option<&str> {
+    let (name, behind) = line.strip_prefix('[')?.split_once(']')?;
+    let behind = behind.trim_start();
+    (behind.is_empty() || behind.starts_with(['#', ';'])).then_some(name.trim())
+}
+
+/// A value, which may be in quotes as a whole.
 fn unquoted(value: &str) -> &str {
     let inner = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
@@ -257,10 +273,24 @@ enabled=no
     }
 
     #[test]
+    fn lines_are_indented_as_in_dnf() {
+        let text = "[a] # first\r\nbaseurl='https://x\r\n \t\r\n # https://y'\r\n  [b]\nname=x\n";
+        let file = parse(text, &Variables::default()).unwrap();
+        let [a, b] = &file.repositories[..] else { panic!("{file:?}") };
+        assert_eq!(a.baseurl, ["https://x", "#", "https://y"]);
+        assert_eq!((b.id.as_str(), b.name.as_str()), ("b", "x"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let error = |text: &str| parse(text, &Variables::default()).unwrap_err().to_string();
         assert_eq!(error("x=1"), "line 1 belongs to nothing");
         assert_eq!(error("[a]\n x"), "line 2 belongs to nothing");
+        // A comment, or an empty line, ends a value.
+        assert_eq!(error("[a]\nbaseurl=https://x\n# y\n https://z"), "line 4 belongs to nothing");
+        assert_eq!(error("[a]\nbaseurl=https://x\n\n https://z"), "line 4 belongs to nothing");
+        assert!(error("[a] b\n").contains("line 1 \"[a] b\" is no section"));
+        assert!(error("[a=b\n").contains("line 1"));
         assert!(error("[a]\nnonsense").contains("line 2"));
         assert!(error("[a/b]\n").contains("can be no repository's id"));
         assert!(error("[a]\n[a]\n").contains("two repositories"));

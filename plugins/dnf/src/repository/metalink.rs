@@ -84,13 +84,6 @@ impl Metalink {
             }),
         }
     }
-
-    /// The version that has this digest, and its place among the versions: 0 for the newest.
-    pub fn version(&self, digest: impl Fn(&str) -> bool) -> Option<(usize, &Version)> {
-        let mut versions = self.versions.iter().enumerate();
-        // The first is the strongest, and one is enough: what it says is what all say.
-        versions.find(|(_, version)| version.digests.first().is_some_and(|first| digest(first)))
-    }
 }
 
 #[derive(Default)]
@@ -200,8 +193,6 @@ mod tests {
             new.digests,
             [format!("sha512:{}", "a".repeat(128)), format!("sha256:{}", "a".repeat(64))]
         );
-        let found = metalink.version(|digest| digest.ends_with('b')).unwrap();
-        assert_eq!((found.0, found.1.timestamp), (1, 10));
     }
 
     #[test]

@@ -16,22 +16,21 @@ impl Variables {
     /// Those that each release has: `releasever`, with `_major` and `_minor`, `basearch`, `arch`.
     pub fn new(releasever: &str, basearch: &str) -> Self {
         let mut variables = Self::default();
-        let (major, minor) = releasever.split_once('.').unwrap_or((releasever, ""));
-        for (name, value) in [
-            ("releasever", releasever),
-            ("releasever_major", major),
-            ("releasever_minor", minor),
-            ("basearch", basearch),
-            ("arch", basearch),
-        ] {
+        for (name, value) in [("releasever", releasever), ("basearch", basearch), ("arch", basearch)] {
             variables.set(name, value);
         }
         variables
     }
 
-    /// Sets a variable.
+    /// Sets a variable; with `releasever` its two parts, too.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
+        let (name, value) = (name.into(), value.into());
+        if name == "releasever" {
+            let (major, minor) = value.split_once('.').unwrap_or((&value, ""));
+            self.0.insert("releasever_major".to_owned(), major.to_owned());
+            self.0.insert("releasever_minor".to_owned(), minor.to_owned());
+        }
+        self.0.insert(name, value);
     }
 
     /// The value of a variable.
@@ -125,6 +124,15 @@ mod tests {
         ] {
             assert_eq!(variables.expand(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_release_has_its_parts_whoever_sets_it() {
+        let mut variables = Variables::new("8", "x86_64");
+        variables.set("releasever", "9.4");
+        assert_eq!(variables.expand("$releasever_major-${releasever_minor}"), "9-4");
+        variables.set("releasever_minor", "5");
+        assert_eq!(variables.expand("$releasever ${releasever_minor}"), "9.4 5");
     }
 
     #[test]

@@ -20,7 +20,7 @@ enum Versions<'a> {
 }
 
 /// What of the chosen packages does not hold, if anything.
-pub(super) fn fault(packages: &[&Package]) -> Option<String> {
+pub(crate) fn fault(packages: &[&Package]) -> Option<String> {
     let set = Set::new(packages);
     (0..packages.len()).find_map(|index| set.fault_of(index))
 }
@@ -132,9 +132,6 @@ impl<'a> Set<'a> {
 
     fn obsoleted(&self, index: usize) -> Option<String> {
         let package = self.packages[index];
-        if is_installonly(package) {
-            return None;
-        }
         let hits = |relation: &Relation, other: &Package| {
             relation.name == other.name
                 && relation.bound.as_ref().is_none_or(|bound| bound.accepts(&other.evr))

@@ -16,17 +16,13 @@ use super::policy;
 use super::rules::{Cause, Rules};
 use super::state::{Contradiction, State};
 use super::universe::PackageId;
-use super::wants::Wanted;
 
 /// How often a choice between several is made again.
 const MAX_IMPROVEMENTS: usize = 200;
 
 /// A set that holds.
 pub(super) fn choose(rules: &Rules<'_, '_>) -> Result<Vec<PackageId>, Contradiction> {
-    let mut search = Search::new(rules)?;
-    search.all_optional = true;
-    search.run()?;
-    Ok(search.state.there().collect())
+    Search::new(rules)?.run()
 }
 
 /// A set that has all of `base`, which holds, and of what else may come what can.
@@ -39,9 +35,7 @@ pub(super) fn choose_above(rules: &Rules<'_, '_>, base: &[PackageId]) -> Vec<Pac
             }
         }
         search.state.settle();
-        search.add_optional();
-        search.run()?;
-        Ok(search.state.there().collect())
+        search.run()
     };
     extended().unwrap_or_else(|_: Contradiction| base.to_vec())
 }
@@ -62,8 +56,8 @@ pub(super) struct Search<'r, 'u, 'a> {
     branches: Vec<Branch>,
     /// The rules that can leave a choice, in libsolv's order.
     choices: Vec<usize>,
-    /// Whether what is optional comes with the request, or was added before.
-    all_optional: bool,
+    /// The last set that had all that is needed.
+    found: Option<Vec<PackageId>>,
 }
 
 impl<'r, 'u, 'a> Search<'r, 'u, 'a> {
@@ -88,23 +82,40 @@ impl<'r, 'u, 'a> Search<'r, 'u, 'a> {
         });
         choices.dedup_by(|a, b| place(*a) == 0 && rules.literals(*a) == rules.literals(*b));
         let state = State::new(rules)?;
-        Ok(Self { state, hints: Hints::default(), branches: Vec::new(), choices, all_optional: false })
+        let (hints, branches) = (Hints::default(), Vec::new());
+        Ok(Self { state, hints, branches, choices, found: None })
     }
 
-    fn run(&mut self) -> Result<(), Contradiction> {
+    /// A set that has all that is needed. Where making it better leads nowhere, it is the last that
+    /// was found.
+    fn run(mut self) -> Result<Vec<PackageId>, Contradiction> {
+        let end = self.find_best();
+        self.found.map_or_else(|| end.map(|()| Vec::new()), Ok)
+    }
+
+    fn find_best(&mut self) -> Result<(), Contradiction> {
+        self.decide_all()?;
         for _ in 0..MAX_IMPROVEMENTS {
-            loop {
-                let wanted = self.decide_wanted()?;
-                self.decide_needed()?;
-                if !wanted && !(self.state.rules.weak && self.add_recommended()?) {
-                    break;
-                }
-            }
             if !self.improve()? {
+                break;
+            }
+            self.decide_all()?;
+        }
+        Ok(())
+    }
+
+    fn decide_all(&mut self) -> Result<(), Contradiction> {
+        loop {
+            let wanted = self.decide_wanted()?;
+            self.decide_needed()?;
+            if wanted {
+                continue;
+            }
+            self.found = Some(self.state.there().collect());
+            if !(self.state.rules.weak && self.add_recommended()?) {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     pub(super) fn decide(&mut self, literal: Literal) -> Result<(), Contradiction> {
@@ -144,37 +155,13 @@ impl<'r, 'u, 'a> Search<'r, 'u, 'a> {
     /// Decides what the request leaves open; whether that was anything.
     fn decide_wanted(&mut self) -> Result<bool, Contradiction> {
         let rules = self.state.rules;
-        let mut parts: Vec<&'u Clause> = rules.wanted.iter().flat_map(|wanted| &wanted.clauses).collect();
-        if self.all_optional {
-            parts.extend(rules.optional.iter().flat_map(Wanted::best_first));
-        }
+        let parts: Vec<&'u Clause> = rules.wanted.iter().flat_map(|wanted| &wanted.clauses).collect();
         let mut any = false;
         loop {
             let Some(open) = parts.iter().find_map(|clause| self.open(clause)) else { return Ok(any) };
             self.take_best(&open)?;
             any = true;
         }
-    }
-
-    /// One part of what is optional after the other, as far as it can be had above what is settled.
-    fn add_optional(&mut self) {
-        for wanted in self.state.rules.optional {
-            let level = self.state.level();
-            let mut add = || -> Result<(), Contradiction> {
-                for clause in wanted.best_first() {
-                    if let Some(open) = self.open(clause) {
-                        self.take_best(&open)?;
-                        self.decide_needed()?;
-                    }
-                }
-                Ok(())
-            };
-            match add() {
-                Ok(()) => self.state.settle(),
-                Err(_) => self.state.take_back(level),
-            }
-        }
-        self.branches.clear();
     }
 
     /// Decides what packages need. Rules that leave several packages wait until none is left that

@@ -89,7 +89,12 @@ impl Prose<'_, '_, '_> {
 
     fn wanted(&mut self, words: &str, rule: usize) {
         let ways = self.ways(rule);
+        let is_best = matches!(self.rules.rule(rule).cause, Cause::Best(_));
         let text = match ways[..] {
+            [one] if is_best => {
+                format!("{words} is wanted in its newest version, which is {}", self.title(one))
+            }
+            [_, ..] if is_best => format!("{words} is wanted in its newest version, which cannot be had"),
             [] => format!("{words} is wanted, and forbids what else is needed"),
             [one] if self.title(one) == words => format!("{words} is wanted"),
             [one] => format!("{words} is wanted, which is {}", self.title(one)),
@@ -137,6 +142,14 @@ impl Prose<'_, '_, '_> {
         };
         let beside = self.beside(id, rule);
         match (ways.len(), self.rules.rule(rule).cause) {
+            (0, Cause::Conflicts(..)) => {
+                let others = self.others(id, rule);
+                let why = match others.is_empty() {
+                    true => ", which holds in any case".to_owned(),
+                    false => format!(", which holds beside {}", list(&others)),
+                };
+                self.lines.add(depth, &format!("{name} {need}{why}"));
+            }
             (0, Cause::Requires(_, dependency)) => {
                 let why = missing(self.rules.universe, dependency);
                 self.lines.add(depth, &format!("{name} {need}{beside}, but {why}"));
@@ -150,14 +163,17 @@ impl Prose<'_, '_, '_> {
         self.packages(&ways, depth + 1);
     }
 
-    /// ", as there is x-1": the packages beside which a rich dependency asks for others.
-    fn beside(&self, id: PackageId, rule: usize) -> String {
+    /// The packages beside which a rich dependency asks for others.
+    fn others(&self, id: PackageId, rule: usize) -> Vec<String> {
         let negative = self.rules.literals(rule).iter().filter(|literal| !literal.is_positive());
-        let others: Vec<_> = negative
-            .map(|literal| literal.package())
-            .filter(|other| *other != id)
-            .map(|other| self.title(other))
-            .collect();
+        let others = negative.map(|literal| literal.package()).filter(|other| *other != id);
+        let mut others: Vec<_> = others.map(|other| self.title(other)).collect();
+        others.sort_unstable();
+        others
+    }
+
+    fn beside(&self, id: PackageId, rule: usize) -> String {
+        let others = self.others(id, rule);
         match others.is_empty() {
             true => String::new(),
             false => format!(" beside {}", list(&others)),

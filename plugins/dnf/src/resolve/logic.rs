@@ -52,8 +52,10 @@ pub(super) type Clauses = Vec<Clause>;
 #[derive(Debug)]
 pub(super) struct TooComplex;
 
-/// The most literals of one dependency. The largest in Fedora have some hundreds.
-const MAX_LITERALS: usize = 1 << 18;
+/// The most literals that may be written down on the way to the clauses of one dependency. A
+/// condition counts both as it is and denied, so that the work doubles with each that is within
+/// another. The largest dependencies in Fedora have some hundreds.
+pub(super) const MAX_LITERALS: usize = 1 << 18;
 
 /// What must be true for a dependency to hold (`holds`), or not to hold.
 pub(super) fn clauses(
@@ -61,53 +63,130 @@ pub(super) fn clauses(
     dependency: &Dependency,
     holds: bool,
 ) -> Result<Clauses, TooComplex> {
-    let of = |dependency: &Dependency, holds: bool| clauses(universe, dependency, holds);
-    let Dependency::Rich(rich) = dependency else {
-        return Ok(one_of(&providing(universe, dependency), holds));
-    };
-    match &**rich {
-        Rich::With(_) | Rich::Without(..) => Ok(one_of(&providing(universe, dependency), holds)),
-        Rich::And(all) | Rich::Or(all) => {
-            let is_conjunction = matches!(**rich, Rich::And(_)) == holds;
-            let parts = all.iter().map(|one| of(one, holds));
-            match is_conjunction {
-                true => parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.concat()),
-                false => parts.reduce(|a, b| either(a?, b?)).unwrap_or_else(|| Ok(vec![Vec::new()])),
+    match dependency {
+        Dependency::Simple(_) => Ok(one_of(&providing(universe, dependency), holds)),
+        Dependency::Rich(_) => Expansion { universe, left: MAX_LITERALS }.of(dependency, holds),
+    }
+}
+
+/// A rich dependency on its way to clauses.
+struct Expansion<'u, 'a> {
+    universe: &'u Universe<'a>,
+    /// So many literals may still be written down.
+    left: usize,
+}
+
+impl Expansion<'_, '_> {
+    fn of(&mut self, dependency: &Dependency, holds: bool) -> Result<Clauses, TooComplex> {
+        let Dependency::Rich(rich) = dependency else { return self.one_of(dependency, holds) };
+        match &**rich {
+            Rich::With(_) | Rich::Without(..) => self.one_of(dependency, holds),
+            Rich::And(all) if holds => self.all_of(all, true),
+            Rich::Or(all) if !holds => self.all_of(all, false),
+            Rich::And(all) | Rich::Or(all) => self.any_of(all, holds),
+            Rich::If(then, condition, other) => self.of_if(then, condition, other.as_ref(), holds),
+            // (then and not condition) or (other and condition)
+            Rich::Unless(then, condition, None) if holds => self.both((then, true), (condition, false)),
+            Rich::Unless(then, condition, Some(other)) if holds => {
+                let first = self.both((then, true), (condition, false))?;
+                let second = self.both((other, true), (condition, true))?;
+                self.either(&first, &second)
             }
-        }
-        // (then or not condition) and (other or condition)
-        Rich::If(then, condition, other) => {
-            let other = other.as_ref();
-            match (holds, other) {
-                (true, _) => {
-                    let mut all = either(of(then, true)?, of(condition, false)?)?;
-                    if let Some(other) = other {
-                        all.extend(either(of(other, true)?, of(condition, true)?)?);
-                    }
-                    Ok(all)
-                }
-                (false, None) => Ok([of(then, false)?, of(condition, true)?].concat()),
-                (false, Some(other)) => either(
-                    [of(then, false)?, of(condition, true)?].concat(),
-                    [of(other, false)?, of(condition, false)?].concat(),
-                ),
-            }
-        }
-        // (then and not condition) or (other and condition)
-        Rich::Unless(then, condition, other) => match (holds, other) {
-            (true, None) => Ok([of(then, true)?, of(condition, false)?].concat()),
-            (true, Some(other)) => either(
-                [of(then, true)?, of(condition, false)?].concat(),
-                [of(other, true)?, of(condition, true)?].concat(),
-            ),
-            (false, other) => {
-                let mut all = either(of(then, false)?, of(condition, true)?)?;
+            Rich::Unless(then, condition, other) => {
+                let mut all = self.one((then, false), (condition, true))?;
                 if let Some(other) = other {
-                    all.extend(either(of(other, false)?, of(condition, false)?)?);
+                    all.extend(self.one((other, false), (condition, false))?);
                 }
                 Ok(all)
             }
-        },
+        }
+    }
+
+    /// (then or not condition) and (other or condition)
+    fn of_if(
+        &mut self,
+        then: &Dependency,
+        condition: &Dependency,
+        other: Option<&Dependency>,
+        holds: bool,
+    ) -> Result<Clauses, TooComplex> {
+        match (holds, other) {
+            (true, None) => self.one((then, true), (condition, false)),
+            (true, Some(other)) => {
+                let mut all = self.one((then, true), (condition, false))?;
+                all.extend(self.one((other, true), (condition, true))?);
+                Ok(all)
+            }
+            (false, None) => self.both((then, false), (condition, true)),
+            (false, Some(other)) => {
+                let first = self.both((then, false), (condition, true))?;
+                let second = self.both((other, false), (condition, false))?;
+                self.either(&first, &second)
+            }
+        }
+    }
+
+    fn all_of(&mut self, all: &[Dependency], holds: bool) -> Result<Clauses, TooComplex> {
+        let mut whole = Vec::new();
+        for part in all {
+            whole.extend(self.of(part, holds)?);
+        }
+        Ok(whole)
+    }
+
+    /// Long chains are of names, which are one clause each: those are joined at once.
+    fn any_of(&mut self, all: &[Dependency], holds: bool) -> Result<Clauses, TooComplex> {
+        let (mut whole, mut joined) = (vec![Clause::new()], Clause::new());
+        for part in all {
+            let part = self.of(part, holds)?;
+            match &part[..] {
+                [one] => joined.extend(one),
+                _ => whole = self.either(&whole, &part)?,
+            }
+        }
+        self.either(&whole, &[joined])
+    }
+
+    fn both(&mut self, a: (&Dependency, bool), b: (&Dependency, bool)) -> Result<Clauses, TooComplex> {
+        let mut all = self.of(a.0, a.1)?;
+        all.extend(self.of(b.0, b.1)?);
+        Ok(all)
+    }
+
+    fn one(&mut self, a: (&Dependency, bool), b: (&Dependency, bool)) -> Result<Clauses, TooComplex> {
+        let (a, b) = (self.of(a.0, a.1)?, self.of(b.0, b.1)?);
+        self.either(&a, &b)
+    }
+
+    fn one_of(&mut self, dependency: &Dependency, holds: bool) -> Result<Clauses, TooComplex> {
+        let packages = providing(self.universe, dependency);
+        self.spend(1 + packages.len())?;
+        Ok(one_of(&packages, holds))
+    }
+
+    fn spend(&mut self, literals: usize) -> Result<(), TooComplex> {
+        self.left = self.left.checked_sub(literals).ok_or(TooComplex)?;
+        Ok(())
+    }
+
+    /// That one of two conjunctions is true.
+    fn either(&mut self, a: &[Clause], b: &[Clause]) -> Result<Clauses, TooComplex> {
+        let mut all = Vec::new();
+        for x in a {
+            for y in b {
+                let mut clause = [&x[..], y].concat();
+                clause.sort_unstable();
+                clause.dedup();
+                self.spend(clause.len() + 1)?;
+                let is_always_true = clause
+                    .iter()
+                    .any(|&literal| literal.is_positive() && clause.binary_search(&!literal).is_ok());
+                if !is_always_true {
+                    all.push(clause);
+                }
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -117,30 +196,6 @@ fn one_of(packages: &[PackageId], holds: bool) -> Clauses {
         true => vec![packages.iter().map(|&package| Literal::is(package)).collect()],
         false => packages.iter().map(|&package| vec![Literal::is_not(package)]).collect(),
     }
-}
-
-/// That one of two conjunctions is true.
-fn either(a: Clauses, b: Clauses) -> Result<Clauses, TooComplex> {
-    let mut all = Vec::new();
-    let mut size = 0;
-    for x in &a {
-        for y in &b {
-            let mut clause = [&x[..], y].concat();
-            clause.sort_unstable();
-            clause.dedup();
-            size += clause.len() + 1;
-            if size > MAX_LITERALS {
-                return Err(TooComplex);
-            }
-            let is_always_true = clause
-                .iter()
-                .any(|&literal| literal.is_positive() && clause.binary_search(&!literal).is_ok());
-            if !is_always_true {
-                all.push(clause);
-            }
-        }
-    }
-    Ok(all)
 }
 
 /// The packages of which one must be there: for what is no conjunction in itself. Sorted, each once.

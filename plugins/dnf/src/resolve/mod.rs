@@ -67,6 +67,7 @@ mod weak;
 
 use crate::dependency::{Dependency, DependencyError};
 use crate::package::Package;
+pub(crate) use check::fault;
 use rules::Rules;
 use state::Contradiction;
 use universe::{PackageId, Universe};
@@ -82,6 +83,17 @@ pub struct Offer<'a> {
     pub priority: u32,
     /// Whether it is a file of the user's. It comes before all repositories.
     pub is_local: bool,
+    /// Why it may not be chosen, if so. It is known nonetheless, for what is said of it.
+    pub hidden: Option<Hidden<'a>>,
+}
+
+/// Why a package that is there may not be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hidden<'a> {
+    /// The repository of this name excludes it, or includes only others.
+    ByRepository(&'a str),
+    /// It is of a module's stream that is not enabled, or one that is has its name.
+    ByModules,
 }
 
 /// A part of a request.
@@ -119,8 +131,6 @@ impl Want {
 pub struct Request<'a> {
     /// What must be in the result.
     pub wants: &'a [Want],
-    /// What is to be in the result if it can be had: the packages of groups.
-    pub optional: &'a [Want],
     /// The native architecture, in rpm's name for it: `x86_64`, `aarch64`.
     pub arch: &'a str,
     /// Whether what chosen packages recommend is chosen too, and what supplements them.
@@ -141,7 +151,7 @@ pub enum ResolveError {
         /// What might have been meant, each a lower-case fragment.
         suggestions: Vec<String>,
     },
-    /// There is such a package, but it is excluded or of another architecture.
+    /// There is such a package, but it is excluded, hidden or of another architecture.
     #[error("{word} cannot be had: {why}")]
     Unfit {
         /// What was asked for.
@@ -171,8 +181,7 @@ pub enum ResolveError {
 pub fn resolve(offers: &[Offer<'_>], request: &Request<'_>) -> Result<Vec<usize>, ResolveError> {
     let universe = Universe::new(offers, request);
     let wanted = wants::settle(&universe, request.wants)?;
-    let optional = wants::settle_optional(&universe, request.optional);
-    let rules = Rules::new(&universe, &wanted, &optional, request.weak)?;
+    let rules = Rules::new(&universe, &wanted, request.weak)?;
     let chosen = choose(&rules)?;
     Ok(order::sort(&universe, &chosen))
 }
@@ -189,8 +198,11 @@ fn choose(rules: &Rules<'_, '_>) -> Result<Vec<PackageId>, ResolveError> {
     let unsatisfiable = |why: &str| ResolveError::Unsatisfiable(format!("no set of packages holds: {why}"));
     let base = solve::solve(rules).ok_or_else(|| unsatisfiable("the reasons are too many to be told"))?;
     let chosen = choice::choose_above(rules, &base);
-    match fault(&chosen) {
-        None => Ok(chosen),
+    if fault(&chosen).is_none() {
+        return Ok(chosen);
+    }
+    match fault(&base) {
+        None => Ok(base),
         Some(fault) => Err(unsatisfiable(&fault)),
     }
 }
@@ -205,9 +217,9 @@ pub fn runs(native: &str, arch: &str) -> bool {
 pub struct Names<'a>(Vec<pattern::Pattern<'a>>);
 
 impl<'a> Names<'a> {
-    /// Reads the words.
-    pub fn of(words: &'a [String]) -> Self {
-        Self(words.iter().map(|word| pattern::Pattern::new(word)).collect())
+    /// Reads the words: each in the first of its forms that names any of all `packages`.
+    pub fn of<'p>(words: &'a [String], packages: impl Iterator<Item = &'p Package> + Clone) -> Self {
+        Self(words.iter().map(|word| pattern::Pattern::among(word, packages.clone())).collect())
     }
 
     /// Whether one of them names the package.
@@ -258,11 +270,10 @@ impl<'a> Paths<'a> {
 /// If so, read the file lists, merge them into [`Package::files`], and resolve then.
 pub fn needs_filelists(offers: &[Offer<'_>], request: &Request<'_>) -> bool {
     let universe = Universe::new(offers, request);
-    let all = || request.wants.iter().chain(request.optional);
-    if all().any(|want| wants::is_unknown_path(&universe, want)) {
+    if request.wants.iter().any(|want| wants::is_unknown_path(&universe, want)) {
         return true;
     }
-    let known: Vec<_> =
-        all().filter_map(|want| wants::settle(&universe, std::slice::from_ref(want)).ok()).collect();
-    Rules::new(&universe, &known.concat(), &[], request.weak).is_ok_and(|rules| rules.misses_files)
+    let known = |want| wants::settle(&universe, std::slice::from_ref(want)).ok();
+    let known: Vec<_> = request.wants.iter().filter_map(known).collect();
+    Rules::new(&universe, &known.concat(), request.weak).is_ok_and(|rules| rules.misses_files)
 }

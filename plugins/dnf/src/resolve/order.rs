@@ -79,7 +79,7 @@ impl Graph {
 
 /// The circles (strongly connected components) of a graph, by Tarjan, without recursion. What is in
 /// none is one by itself.
-fn circles(needs: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+pub(super) fn circles(needs: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
     let (mut number, mut low) = (vec![0_usize; needs.len()], vec![0_usize; needs.len()]);
     let (mut stack, mut on_stack) = (Vec::new(), vec![false; needs.len()]);
     let (mut found, mut next) = (Vec::new(), 0);

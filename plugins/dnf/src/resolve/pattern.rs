@@ -10,6 +10,13 @@ pub(super) fn is_glob(word: &str) -> bool {
     word.contains(['*', '?', '['])
 }
 
+/// Whether all paths that a pattern fits are in a repository's main metadata, which has those below
+/// `/etc`, and those with `bin/` in them (createrepo_c's `primary` files).
+pub(super) fn is_in_primary(path: &str) -> bool {
+    let fixed = path.split(['*', '?', '[']).next().unwrap_or_default();
+    fixed.starts_with("/etc/") || fixed.contains("bin/")
+}
+
 /// A word, or a part of one, that may have `*`, `?` and `[…]`.
 #[derive(Debug)]
 pub(super) enum Text<'a> {
@@ -52,7 +59,7 @@ pub(super) struct Form<'a> {
     epoch: Option<u32>,
     version: Option<Text<'a>>,
     release: Option<Text<'a>>,
-    pub(super) arch: Option<Text<'a>>,
+    arch: Option<Text<'a>>,
 }
 
 impl<'a> Form<'a> {
@@ -60,9 +67,9 @@ impl<'a> Form<'a> {
         Self { name: Text::new(name), epoch: None, version: None, release: None, arch: None }
     }
 
-    /// Whether it says nothing of a version.
-    pub(super) fn is_of_any_version(&self) -> bool {
-        self.version.is_none()
+    /// Whether it says nothing but a name.
+    pub(super) fn is_just_name(&self) -> bool {
+        self.version.is_none() && self.arch.is_none()
     }
 
     pub(super) fn names(&self, package: &Package) -> bool {
@@ -106,6 +113,15 @@ impl<'a> Pattern<'a> {
         let name = Some(word).filter(is_name).map(Form::new);
         let forms = [nevra, na, name, with_release(word), with_version(word)];
         Self { forms: forms.into_iter().flatten().collect(), whole }
+    }
+
+    /// A word, read only in the first of its forms that names any of all packages.
+    pub(super) fn among<'p>(word: &'a str, packages: impl Iterator<Item = &'p Package> + Clone) -> Self {
+        let Self { mut forms, whole } = Self::new(word);
+        match forms.iter().position(|form| packages.clone().any(|package| form.names(package))) {
+            Some(first) => Self { forms: vec![forms.swap_remove(first)], whole: None },
+            None => Self { forms: Vec::new(), whole },
+        }
     }
 
     /// Whether any way to read it names the package.

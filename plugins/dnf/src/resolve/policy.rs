@@ -4,13 +4,14 @@
 //! this folder's `mod.rs` has them in words.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::arches::Rank;
 use super::hints::Hints;
+use super::order;
 use super::state::State;
-use super::universe::{PackageId, Universe};
-use crate::dependency::Operator;
+use super::universe::{self, PackageId, Universe};
+use crate::dependency::{Operator, Relation};
 use crate::version::Evr;
 
 /// The best of each name: of the best repository and architecture, the newest, obsoleted by none.
@@ -121,32 +122,36 @@ fn keep_best_versions(universe: &Universe<'_>, all: &mut Vec<PackageId>) {
 
 /// Drops who is obsoleted by another, unless they obsolete each other, if only in a circle.
 fn drop_obsoleted(universe: &Universe<'_>, all: &mut Vec<PackageId>) {
-    let obsoleting: Vec<_> =
-        all.iter().copied().filter(|&id| !universe[id].package.obsoletes.is_empty()).collect();
-    let reaches = |from: PackageId, to: PackageId| {
-        let (mut seen, mut next) = (vec![from], vec![from]);
-        while let Some(one) = next.pop() {
-            let is_new = |id: &PackageId| !seen.contains(id) && universe.obsoletes(one, *id);
-            let new: Vec<_> = obsoleting.iter().copied().filter(is_new).collect();
-            seen.extend(&new);
-            next.extend(new);
-        }
-        seen.contains(&to)
+    let named = |id: PackageId| universe[id].package;
+    let places: HashMap<&str, usize> =
+        all.iter().enumerate().map(|(place, &id)| (&*named(id).name, place)).collect();
+    let obsoleted_by = |id: PackageId| -> BTreeSet<usize> {
+        let hits = |relation: &Relation| {
+            let place = *places.get(&*relation.name).filter(|&&place| all[place] != id)?;
+            universe::names(relation, named(all[place])).then_some(place)
+        };
+        named(id).obsoletes.iter().filter_map(hits).collect()
     };
-    let is_obsoleted =
-        |id: &PackageId| obsoleting.iter().any(|&one| universe.obsoletes(one, *id) && !reaches(*id, one));
-    let gone: HashSet<PackageId> = all.iter().copied().filter(is_obsoleted).collect();
+    let obsoleted: Vec<_> = all.iter().map(|&id| obsoleted_by(id)).collect();
+    if obsoleted.iter().all(BTreeSet::is_empty) {
+        return;
+    }
+    let mut gone = HashSet::new();
+    for circle in order::circles(&obsoleted) {
+        let by_it = circle.iter().flat_map(|&place| &obsoleted[place]);
+        gone.extend(by_it.filter(|place| !circle.contains(place)).map(|&place| all[place]));
+    }
     all.retain(|id| !gone.contains(id));
 }
 
-/// Whether there is a newer version of the package, or one of a better repository.
+/// Whether there is a newer version of the package, or one of a better repository, be it one that
+/// may not be chosen: so dnf has it, with libsolv's `POOL_FLAG_WHATPROVIDESWITHDISABLED`.
 fn is_outdated(universe: &Universe<'_>, id: PackageId) -> bool {
     let entry = &universe[id];
     universe.called(&entry.package.name).any(|other| {
         let other = &universe[other];
         let order = entry.priority.cmp(&other.priority);
-        other.is_usable()
-            && other.package.arch == entry.package.arch
+        other.package.arch == entry.package.arch
             && order.then_with(|| other.package.evr.compare(&entry.package.evr)).is_gt()
     })
 }
@@ -212,7 +217,8 @@ fn sort_by_common_provides(universe: &Universe<'_>, packages: &mut [PackageId]) 
 /// A version that is a hash says nothing of age.
 fn is_digest(evr: &Evr) -> bool {
     let text = &evr.version;
-    evr.release.is_none()
+    evr.epoch == 0
+        && evr.release.is_none()
         && text.len() >= 4
         && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

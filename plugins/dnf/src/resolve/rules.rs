@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::ResolveError;
 use super::arches::Rank;
-use super::logic::{self, Clause, Literal, TooComplex};
+use super::logic::{self, Clause, Clauses, Literal, TooComplex};
 use super::universe::{PackageId, Universe};
 use super::wants::Wanted;
 use crate::dependency::{self, Dependency};
@@ -55,7 +55,6 @@ pub(super) struct Rule<'a> {
 pub(super) struct Rules<'u, 'a> {
     pub(super) universe: &'u Universe<'a>,
     pub(super) wanted: &'u [Wanted],
-    pub(super) optional: &'u [Wanted],
     pub(super) weak: bool,
     rules: Vec<Rule<'a>>,
     literals: Vec<Literal>,
@@ -64,8 +63,11 @@ pub(super) struct Rules<'u, 'a> {
     names: HashMap<&'a str, Vec<PackageId>>,
     /// The reached packages that say where they should come along.
     pub(super) supplementing: Vec<PackageId>,
-    /// Whether a path is needed that nobody is known to have.
+    /// Whether a path is named that nobody is known to have.
     pub(super) misses_files: bool,
+    /// So many literals may still be added, of which a dependency that is too complex takes as many
+    /// as one may have; none if they were too few.
+    left: Option<usize>,
     queue: VecDeque<PackageId>,
 }
 
@@ -73,13 +75,11 @@ impl<'u, 'a> Rules<'u, 'a> {
     pub(super) fn new(
         universe: &'u Universe<'a>,
         wanted: &'u [Wanted],
-        optional: &'u [Wanted],
         weak: bool,
     ) -> Result<Self, ResolveError> {
         let mut rules = Self {
             universe,
             wanted,
-            optional,
             weak,
             rules: Vec::new(),
             literals: Vec::new(),
@@ -87,13 +87,12 @@ impl<'u, 'a> Rules<'u, 'a> {
             names: HashMap::new(),
             supplementing: Vec::new(),
             misses_files: false,
+            left: Some(MAX_LITERALS),
             queue: VecDeque::new(),
         };
         for (index, wanted) in wanted.iter().enumerate() {
             wanted.clauses.iter().for_each(|clause| rules.add(clause, Cause::Wanted(index)));
         }
-        let optional = optional.iter().flat_map(|wanted| &wanted.clauses).flatten();
-        rules.queue.extend(optional.filter(|literal| literal.is_positive()).map(|literal| literal.package()));
         rules.reach()?;
         if weak {
             rules.reach_supplementing()?;
@@ -102,7 +101,10 @@ impl<'u, 'a> Rules<'u, 'a> {
         for (index, wanted) in rules.wanted.iter().enumerate() {
             wanted.best.iter().for_each(|clause| rules.add(clause, Cause::Best(index)));
         }
-        Ok(rules)
+        match rules.is_full() {
+            true => Err(ResolveError::TooLarge),
+            false => Ok(rules),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -134,7 +136,19 @@ impl<'u, 'a> Rules<'u, 'a> {
         self.reached[id.index()]
     }
 
+    fn is_full(&self) -> bool {
+        self.left.is_none()
+    }
+
+    fn spend(&mut self, literals: usize) {
+        self.left = self.left.and_then(|left| left.checked_sub(literals));
+    }
+
     fn add(&mut self, clause: &[Literal], cause: Cause<'a>) {
+        self.spend(clause.len());
+        if self.is_full() {
+            return;
+        }
         let start = self.literals.len();
         self.literals.extend_from_slice(clause);
         let unreached =
@@ -173,7 +187,7 @@ impl<'u, 'a> Rules<'u, 'a> {
             if self.weak {
                 self.reach_recommended(package);
             }
-            if self.literals.len() > MAX_LITERALS {
+            if self.is_full() {
                 return Err(ResolveError::TooLarge);
             }
         }
@@ -192,39 +206,50 @@ impl<'u, 'a> Rules<'u, 'a> {
                 }
             }
             self.note_files(dependency);
-            match logic::clauses(self.universe, dependency, true) {
-                Ok(clauses) => clauses.into_iter().for_each(|clause| self.add_for(id, clause, cause)),
-                Err(TooComplex) => self.add_for(id, Vec::new(), cause),
+            for clause in self.clauses(dependency, true).unwrap_or_else(never) {
+                self.add_for(id, clause, cause);
+            }
+            if self.is_full() {
+                return;
             }
         }
+    }
+
+    /// The clauses of a dependency; none of one that is too complex.
+    fn clauses(&mut self, dependency: &Dependency, holds: bool) -> Option<Clauses> {
+        let clauses = logic::clauses(self.universe, dependency, holds);
+        clauses.map_err(|TooComplex| self.spend(logic::MAX_LITERALS)).ok()
     }
 
     fn note_files(&mut self, dependency: &Dependency) {
         let universe = self.universe;
         dependency.each(&mut |relation| {
-            self.misses_files |= relation.name.starts_with('/') && universe.providing(relation).is_empty();
+            self.misses_files |= relation.name.starts_with('/') && universe.satisfying(relation).is_empty();
         });
     }
 
     /// A package that conflicts with what it provides itself means the others.
     fn add_conflicts(&mut self, id: PackageId, package: &'a Package) {
         for dependency in &package.conflicts {
-            let cause = Cause::Conflicts(id, dependency);
-            match logic::clauses(self.universe, dependency, false) {
-                Ok(clauses) => {
-                    let others = clauses.into_iter().filter(|clause| clause[..] != [Literal::is_not(id)]);
-                    others.for_each(|clause| self.add_for(id, clause, cause));
+            self.note_files(dependency);
+            for clause in self.clauses(dependency, false).unwrap_or_else(never) {
+                if clause[..] != [Literal::is_not(id)] {
+                    self.add_for(id, clause, Cause::Conflicts(id, dependency));
                 }
-                Err(TooComplex) => self.add_for(id, Vec::new(), cause),
+            }
+            if self.is_full() {
+                return;
             }
         }
     }
 
+    /// What can be installed in several versions obsoletes others as any package does (libsolv's
+    /// `keepexplicitobsoletes`, which dnf leaves on).
     fn add_obsoletes(&mut self, id: PackageId, package: &'a Package) {
-        if self.universe[id].is_installonly {
-            return;
-        }
         for relation in &package.obsoletes {
+            if self.is_full() {
+                return;
+            }
             for other in self.universe.called(&relation.name) {
                 let universe = self.universe;
                 let hits =
@@ -236,13 +261,14 @@ impl<'u, 'a> Rules<'u, 'a> {
         }
     }
 
-    /// Reaches the packages of the same name and version, for better architectures.
+    /// Reaches the packages of the same name and version, for better architectures and for all.
     fn reach_better(&mut self, id: PackageId) {
         let Some(Rank::Place(place)) = self.universe[id].rank else { return };
         if place > 1 {
-            let better = self.same_version(id).filter(
-                |&other| matches!(self.universe[other].rank, Some(Rank::Place(better)) if better < place),
-            );
+            let better = self.same_version(id).filter(|&other| match self.universe[other].rank {
+                Some(Rank::Place(better)) => better < place,
+                rank => rank == Some(Rank::Any),
+            });
             let better: Vec<_> = better.filter(|other| !self.reached[other.index()]).collect();
             self.queue.extend(better);
         }
@@ -258,7 +284,7 @@ impl<'u, 'a> Rules<'u, 'a> {
 
     fn reach_recommended(&mut self, package: &Package) {
         for dependency in &package.recommends {
-            let clauses = logic::clauses(self.universe, dependency, true).unwrap_or_default();
+            let clauses = self.clauses(dependency, true).unwrap_or_default();
             let packages = clauses.iter().flatten().filter(|literal| literal.is_positive());
             self.queue
                 .extend(packages.map(|literal| literal.package()).filter(|id| !self.reached[id.index()]));
@@ -332,4 +358,9 @@ impl<'u, 'a> Rules<'u, 'a> {
         // What stands beside them is reached already.
         self.queue.clear();
     }
+}
+
+/// What cannot be fulfilled.
+fn never() -> Clauses {
+    vec![Clause::new()]
 }

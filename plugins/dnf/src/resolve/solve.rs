@@ -65,7 +65,8 @@ fn id(slot: usize) -> PackageId {
 struct Asked {
     /// Rules that others fulfil.
     needs: Vec<usize>,
-    /// Packages that must not be.
+    /// Packages that must not be, but for other versions of the owner, which would be a square of
+    /// their number.
     enemies: Vec<usize>,
 }
 
@@ -87,13 +88,6 @@ impl<'r, 'u, 'a> Packages<'r, 'u, 'a> {
         };
         for rule in 0..rules.len() {
             packages.add(rule);
-        }
-        for slot in 0..rules.universe.len() {
-            let twins = rules.twins(id(slot)).map(PackageId::index);
-            let enemies = &mut packages.by_package[slot].enemies;
-            enemies.extend(twins);
-            enemies.sort_unstable();
-            enemies.dedup();
         }
         packages
     }
@@ -149,6 +143,10 @@ impl Slots for Packages<'_, '_, '_> {
     }
 
     fn enemies(&self, slot: usize) -> Vec<usize> {
-        self.by_package[slot].enemies.clone()
+        let asked = self.by_package[slot].enemies.iter().copied();
+        let mut enemies: Vec<_> = asked.chain(self.rules.twins(id(slot)).map(PackageId::index)).collect();
+        enemies.sort_unstable();
+        enemies.dedup();
+        enemies
     }
 }

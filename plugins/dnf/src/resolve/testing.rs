@@ -57,6 +57,7 @@ pub(super) fn offers(packages: &[(Package, usize, u32)]) -> Vec<Offer<'_>> {
         repository: *repository,
         priority: *priority,
         is_local: false,
+        hidden: None,
     })
     .collect()
 }
@@ -65,7 +66,6 @@ pub(super) fn offers(packages: &[(Package, usize, u32)]) -> Vec<Offer<'_>> {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
     pub(super) wants: Vec<Want>,
-    pub(super) optional: Vec<Want>,
     pub(super) exclude: Vec<String>,
     pub(super) weak: bool,
 }
@@ -83,8 +83,8 @@ impl Words {
     }
 
     pub(super) fn request(&self) -> Request<'_> {
-        let Self { wants, optional, exclude, weak } = self;
-        Request { wants, optional, arch: "x86_64", weak: *weak, exclude }
+        let Self { wants, exclude, weak } = self;
+        Request { wants, arch: "x86_64", weak: *weak, exclude }
     }
 
     /// The packages chosen, and that they hold.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::rules::Rules;
 use super::testing::{Words, chosen, is_possible, offers, packages, sorted};
 use super::universe::Universe;
-use super::{Want, check, needs_filelists, resolve, solve, wants};
+use super::{Hidden, Want, check, needs_filelists, resolve, solve, wants};
 
 #[test]
 fn what_a_package_needs_comes_along_and_before_it() {
@@ -41,6 +41,9 @@ fn a_package_is_named_in_dnfs_ways() {
     assert_eq!(chosen(text, "(gcc-c++ and lib)"), "gcc-c++-14 lib");
     // A name comes before a name with a version.
     assert_eq!(chosen(text, "a-1"), "a-1");
+    // A pattern asks for one package of each name, one of paths for one package.
+    assert_eq!(chosen("foo 1\nfoo 2 noarch\nfoo 1 i686\n", "foo.*"), "foo-2.noarch");
+    assert_eq!(chosen("p\n Provides: /opt/x\nq\n Provides: /opt/x\n", "/opt/*"), "p");
 }
 
 #[test]
@@ -55,6 +58,32 @@ fn what_does_not_exist_is_told_with_what_may_be_meant() {
     assert_eq!(words.resolve(text), "bash cannot be had: bash-1-1.x86_64 is excluded");
     let words = Words { wants: vec![Want::Offer(7)], ..Words::default() };
     assert_eq!(words.resolve(text), "there is no offer 7");
+    let text = "a\n Requires: b >= 5\nb 1\nb 3 aarch64\nc\n Requires: d >= 2\nd 1 aarch64\n";
+    assert!(chosen(text, "a").ends_with("needs b >= 5, but the newest is b-1-1.x86_64"));
+    assert!(chosen(text, "c").ends_with("d-1-1.aarch64 is of an architecture that does not run here"));
+}
+
+#[test]
+fn a_word_excludes_what_its_first_form_names() {
+    let words = |exclude: &str| Words { exclude: vec![exclude.to_owned()], ..Words::new("foo") };
+    assert_eq!(words("foo-1").resolve("foo 1\n"), "foo cannot be had: foo-1-1.x86_64 is excluded");
+    assert_eq!(words("foo-1").resolve("foo 1\nfoo-1\n"), "foo");
+}
+
+#[test]
+fn what_is_hidden_is_not_chosen_but_known() {
+    let packages = packages("a 3\nb\n Requires: x\np 1\n Provides: x\np 2\n Provides: x\nq\n Provides: x\n");
+    let mut offers = offers(&packages);
+    offers[0].hidden = Some(Hidden::ByRepository("updates"));
+    offers[3].hidden = Some(Hidden::ByModules);
+    let told = |words: &str| resolve(&offers, &Words::new(words).request()).unwrap_err().to_string();
+    assert_eq!(told("a"), "a cannot be had: a-3-1.x86_64 is excluded in the repository updates");
+    assert_eq!(
+        told("p-2"),
+        "p-2 cannot be had: p-2-1.x86_64 is hidden by modules, whose streams are enabled by @module:stream"
+    );
+    // That there is a newer version counts against one, even if that is hidden.
+    assert_eq!(resolve(&offers, &Words::new("b").request()), Ok(vec![4, 1]));
 }
 
 #[test]
@@ -82,10 +111,42 @@ fn an_obsoleted_package_gives_way() {
     assert_eq!(chosen(text, "old"), "new");
     assert_eq!(chosen(text, "needs"), "new needs");
     assert_eq!(chosen("old 7\nnew\n Obsoletes: old < 6\n", "old"), "old-7");
+    // Only where nothing but a name is said.
+    assert_eq!(chosen(text, "old.x86_64"), "old-5");
+    assert_eq!(chosen(text, "old-5"), "old-5");
     // By name and version, not by what it provides.
     assert_eq!(sorted("a\n Provides: old\nnew\n Obsoletes: old\n", "a, new"), "a new");
     // It does not do away with itself.
     assert_eq!(chosen("a 2\n Obsoletes: a < 2\n", "a"), "a-2");
+    // What several versions of can be installed obsoletes others all the same.
+    let reasons = chosen("kernel\n Obsoletes: old\nold\n", "kernel, old-1");
+    assert!(reasons.contains("kernel-1-1.x86_64 obsoletes old-1-1.x86_64"), "{reasons}");
+}
+
+#[test]
+fn of_many_that_obsolete_each_other_all_stay() {
+    let names: Vec<_> = (0..150).map(|number| format!("p{number:03}")).collect();
+    let one = |name: &String| {
+        let others: Vec<_> = names.iter().filter(|other| *other != name).map(String::as_str).collect();
+        format!("{name}\n Provides: x\n Obsoletes: {}\n", others.join(", "))
+    };
+    let many: String = names.iter().map(one).collect();
+    assert_eq!(chosen(&format!("a\n Requires: x\n{many}"), "a"), "p000 a");
+    let over = format!("{many}over\n Provides: x\n Obsoletes: p000, p001\n");
+    assert_eq!(chosen(&format!("a\n Requires: x\n{over}"), "a"), "over a");
+}
+
+#[test]
+fn more_choices_than_are_made_again_still_make_a_whole() {
+    const COUNT: usize = 201;
+    let needs: Vec<_> = (0..COUNT).map(|number| format!("x{number}")).collect();
+    let both = |number: usize| {
+        format!("p{number}\n Provides: x{number}\n Requires: q{number}\nq{number}\n Provides: x{number}\n")
+    };
+    let text = format!("a\n Requires: {}\n{}", needs.join(", "), (0..COUNT).map(both).collect::<String>());
+    let packages = packages(&text);
+    assert_eq!(Words::new("a").indexes(&packages).unwrap().len(), 1 + COUNT + 1);
+    assert_eq!(Words::new("a").weak().indexes(&packages).unwrap().len(), 1 + COUNT + 1);
 }
 
 #[test]
@@ -130,7 +191,7 @@ fn a_choice_that_cannot_be_had_is_taken_back() {
     // What is needed may be older than the newest; what is asked for may not.
     let text = "a\n Requires: b\nb 2\n Requires: missing\nb 1\n";
     assert_eq!(chosen(text, "a"), "b a");
-    assert!(chosen(text, "b").starts_with("b is wanted"));
+    assert!(chosen(text, "b").contains("b is wanted in its newest version, which is b-2-1.x86_64"));
 }
 
 #[test]
@@ -147,7 +208,21 @@ fn rich_dependencies_mean_what_they_say() {
     assert_eq!(sorted(text, "j"), "b j");
     assert!(chosen(text, "j, c").contains("j-1-1.x86_64"));
     assert_eq!(sorted(text, "k, b"), "b k");
-    assert!(chosen(text, "k, b, c").contains("conflicts with (b and c)"));
+    let reasons = chosen(text, "k, b, c");
+    let told = "k-1-1.x86_64 conflicts with (b and c), which holds beside b-1-1.x86_64, c-1-1.x86_64";
+    assert!(reasons.contains(told), "{reasons}");
+}
+
+#[test]
+fn conditions_within_conditions_come_to_an_end() {
+    let nested = |depth: usize| (0..depth).fold("c".to_owned(), |inner, _| format!("(p if {inner} else q)"));
+    let text = |depth: usize| format!("a\n Requires: {}\nc\np\nq\n", nested(depth));
+    assert_eq!(sorted(&text(3), "a, c"), "a c p");
+    assert!(chosen(&text(31), "a").contains("a-1-1.x86_64 needs (p if"));
+    // A long list is no deep one.
+    let names: Vec<_> = (0..3000).map(|number| format!("p{number}")).collect();
+    let text = format!("a\n Requires: ({} if c)\nc\n{}\n", names.join(" or "), names.join("\n"));
+    assert_eq!(chosen(&text.replace("(p0 or", "((p0 or").replace(" if c", ") if c"), "a, c"), "c p0 a");
 }
 
 #[test]
@@ -163,6 +238,9 @@ fn weak_dependencies_come_only_if_asked_for_and_never_break_hard_ones() {
     assert_eq!(chosen(text, "a"), "a");
     assert_eq!(weak("a"), "a b d e");
     assert_eq!(weak("f"), "f");
+    // Of what can be there in several versions one comes.
+    let text = "a\nkernel 1\n Supplements: a\nkernel 2\n Supplements: a\n";
+    assert_eq!(Words::new("a").weak().resolve(text), "a kernel-2");
 }
 
 #[test]
@@ -177,6 +255,8 @@ fn other_architectures_come_only_where_nothing_native_does() {
     assert_eq!(chosen(text, "p"), "p-2");
     // Two versions do not.
     assert!(chosen("p 2\np 1 i686\n", "p, p.i686").contains("stands only beside"));
+    let text = "p 2\np 1 i686\np 1 noarch\n Requires: missing\n";
+    assert!(chosen(text, "p-2, p.i686").contains("stands only beside"));
 }
 
 #[test]
@@ -191,20 +271,6 @@ fn features_of_rpm_are_nobodys() {
 }
 
 #[test]
-fn what_is_optional_comes_if_it_can() {
-    let text = "a\n Conflicts: c\nb\nc\nd\n Requires: missing\ne\n Requires: b\n";
-    let optional = |words: &str, optional: &str| {
-        Words { optional: Words::new(optional).wants, ..Words::new(words) }.resolve(text)
-    };
-    assert_eq!(optional("a", "b"), "a b");
-    assert_eq!(optional("a", "c, d, nothing, e"), "a b e");
-    assert_eq!(optional("", "d, b"), "b");
-    assert_eq!(optional("a", "(b if a)"), "a b");
-    assert_eq!(optional("e", "(c if a)"), "b e");
-    assert_eq!(optional("e", "(nothing if b)"), "b e");
-}
-
-#[test]
 fn only_one_version_comes_unless_the_kernel_is_asked_for_twice() {
     let text = "kernel 1\nkernel 2\na 1\na 2\n";
     assert_eq!(chosen(text, "kernel"), "kernel-2");
@@ -214,15 +280,19 @@ fn only_one_version_comes_unless_the_kernel_is_asked_for_twice() {
 
 #[test]
 fn file_lists_are_needed_where_nobody_is_known_to_have_a_path() {
-    let text = "a\n Requires: /usr/share/x\nb\n Requires: /bin/sh\nsh\n Files: /bin/sh\nc\n Requires: (d if /usr/share/x)\n";
+    let text = "a\n Requires: /usr/share/x\nb\n Requires: /bin/sh\nsh\n Files: /bin/sh\nc\n Requires: (d if /usr/share/x)\nd\n Conflicts: /usr/share/x\n";
     let packages = packages(text);
     let needs = |words: &str| needs_filelists(&offers(&packages), &Words::new(words).request());
     assert!(needs("a"));
     assert!(!needs("b"));
     assert!(needs("c"));
+    assert!(needs("d"));
     assert!(needs("/usr/share/y"));
     assert!(!needs("/bin/sh"));
     assert!(!needs("nothing"));
+    // Of what a pattern fits, not all is known, but for where the main metadata have everything.
+    assert!(needs("/*/sh"));
+    assert!(!needs("/bin/s*"));
 }
 
 #[test]
@@ -316,7 +386,7 @@ proptest! {
         let words = Words { wants: wants.clone(), ..Words::default() };
         let universe = Universe::new(&offers, &words.request());
         let settled = wants::settle(&universe, &wants).unwrap();
-        let rules = Rules::new(&universe, &settled, &[], false).unwrap();
+        let rules = Rules::new(&universe, &settled, false).unwrap();
         match solve::solve(&rules) {
             Some(chosen) => {
                 prop_assert_eq!(check::fault(&rules.packages(&chosen)), None);

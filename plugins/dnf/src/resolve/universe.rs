@@ -6,8 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::arches::{self, Color, Rank};
-use super::pattern::Pattern;
-use super::{Offer, Request, Want};
+use super::{Hidden, Names, Offer, Request, Want};
 use crate::dependency::{Bound, Relation};
 use crate::package::Package;
 
@@ -34,6 +33,7 @@ pub(super) struct Entry<'a> {
     pub(super) rank: Option<Rank>,
     pub(super) color: Color,
     pub(super) is_excluded: bool,
+    pub(super) hidden: Option<Hidden<'a>>,
     /// Several versions of it can be installed beside each other.
     pub(super) is_installonly: bool,
 }
@@ -41,7 +41,7 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// Whether it may be chosen at all.
     pub(super) fn is_usable(&self) -> bool {
-        self.rank.is_some() && !self.is_excluded
+        self.rank.is_some() && !self.is_excluded && self.hidden.is_none()
     }
 }
 
@@ -78,7 +78,7 @@ const INSTALLONLY: [&str; 6] = [
 
 impl<'a> Universe<'a> {
     pub(super) fn new(offers: &'a [Offer<'a>], request: &Request<'a>) -> Self {
-        let exclude: Vec<Pattern<'_>> = request.exclude.iter().map(|word| Pattern::new(word)).collect();
+        let exclude = Names::of(request.exclude, offers.iter().map(|offer| offer.package));
         let mut entries: Vec<_> = offers
             .iter()
             .enumerate()
@@ -238,7 +238,7 @@ pub(super) fn names(relation: &Relation, package: &Package) -> bool {
     relation.name == package.name && relation.bound.as_ref().is_none_or(|bound| bound.accepts(&package.evr))
 }
 
-fn entry<'a>(index: usize, offer: &Offer<'a>, native: &str, exclude: &[Pattern<'_>]) -> Entry<'a> {
+fn entry<'a>(index: usize, offer: &Offer<'a>, native: &str, exclude: &Names<'_>) -> Entry<'a> {
     let package = offer.package;
     let provided = package.provides.iter().map(|relation| &relation.name);
     let mut all = std::iter::once(&package.name).chain(provided);
@@ -248,7 +248,8 @@ fn entry<'a>(index: usize, offer: &Offer<'a>, native: &str, exclude: &[Pattern<'
         priority: if offer.is_local { 0 } else { offer.priority.saturating_add(1) },
         rank: arches::rank(native, &package.arch),
         color: Color::of(&package.arch),
-        is_excluded: !offer.is_local && exclude.iter().any(|pattern| pattern.names(package)),
+        is_excluded: !offer.is_local && exclude.have(package),
+        hidden: offer.hidden,
         is_installonly: all.any(|name| INSTALLONLY.contains(&&**name)),
     }
 }
@@ -267,13 +268,12 @@ fn files_asked_for<'a>(offers: &[Offer<'a>], request: &Request<'a>) -> HashSet<&
         let weak = weak.into_iter().flatten();
         requires.iter().map(|one| &one.dependency).chain(weak).for_each(|one| one.each(&mut note));
     }
-    let all = || request.wants.iter().chain(request.optional);
-    for want in all() {
+    for want in request.wants {
         if let Want::Dependency(dependency) = want {
             dependency.each(&mut note);
         }
     }
-    files.extend(all().filter_map(|want| match want {
+    files.extend(request.wants.iter().filter_map(|want| match want {
         Want::Word(word) if word.starts_with('/') => Some(&**word),
         _ => None,
     }));

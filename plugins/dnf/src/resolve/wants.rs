@@ -36,23 +36,11 @@ impl Wanted {
         let best = clauses.iter().filter_map(best).collect();
         Self { words, clauses, best }
     }
-
-    /// What must be true, the best packages in front.
-    pub(super) fn best_first(&self) -> impl Iterator<Item = &Clause> {
-        self.best.iter().chain(&self.clauses)
-    }
 }
 
 /// What must be there, in the order of the request.
 pub(super) fn settle(universe: &Universe<'_>, wants: &[Want]) -> Result<Vec<Wanted>, ResolveError> {
     wants.iter().map(|want| settle_one(universe, want)).collect()
-}
-
-/// What may be there; of what does not exist nothing is said. Nothing optional keeps others away.
-pub(super) fn settle_optional(universe: &Universe<'_>, wants: &[Want]) -> Vec<Wanted> {
-    let would_come = |clause: &Clause| clause.iter().any(|literal| literal.is_positive());
-    let settled = wants.iter().filter_map(|want| settle_one(universe, want).ok());
-    settled.filter(|wanted| wanted.clauses.iter().all(would_come)).collect()
 }
 
 fn settle_one(universe: &Universe<'_>, want: &Want) -> Result<Wanted, ResolveError> {
@@ -106,8 +94,8 @@ fn groups(universe: &Universe<'_>, word: &str) -> Vec<Vec<PackageId>> {
         let mut named = candidates(universe, form);
         named.retain(|&id| universe[id].is_usable() && form.names(universe[id].package));
         if !named.is_empty() {
-            let is_name = form.is_of_any_version();
-            let groups = split(universe, named, pattern::is_glob(word), form.arch.is_some());
+            let is_name = form.is_just_name();
+            let groups = split(universe, named, pattern::is_glob(word));
             return groups.into_iter().map(|group| with_obsoleters(universe, group, is_name)).collect();
         }
     }
@@ -125,7 +113,7 @@ fn groups(universe: &Universe<'_>, word: &str) -> Vec<Vec<PackageId>> {
         named = usable(universe, |id| universe[id].package.files.iter().any(|file| path.matches(file)));
         return if named.is_empty() { Vec::new() } else { vec![named] };
     }
-    split(universe, named, pattern::is_glob(word), false)
+    split(universe, named, pattern::is_glob(word) && !word.starts_with('/'))
 }
 
 fn usable(universe: &Universe<'_>, fits: impl Fn(PackageId) -> bool) -> Vec<PackageId> {
@@ -149,20 +137,12 @@ fn provided_glob(universe: &Universe<'_>, word: &str) -> Vec<PackageId> {
     ids
 }
 
-/// A glob asks for every name that it fits, a word with an architecture for every name and
-/// architecture, all else for one package.
-fn split(
-    universe: &Universe<'_>,
-    named: Vec<PackageId>,
-    is_glob: bool,
-    by_arch: bool,
-) -> Vec<Vec<PackageId>> {
-    let mut groups: BTreeMap<(&str, &str), Vec<PackageId>> = BTreeMap::new();
+/// A glob asks for every name that it fits, all else for one package.
+fn split(universe: &Universe<'_>, named: Vec<PackageId>, is_glob: bool) -> Vec<Vec<PackageId>> {
+    let mut groups: BTreeMap<&str, Vec<PackageId>> = BTreeMap::new();
     for id in named {
-        let package = universe[id].package;
-        let name = if is_glob || by_arch { &*package.name } else { "" };
-        let arch = if by_arch { &*package.arch } else { "" };
-        groups.entry((name, arch)).or_default().push(id);
+        let name = if is_glob { &*universe[id].package.name } else { "" };
+        groups.entry(name).or_default().push(id);
     }
     groups.into_values().collect()
 }
@@ -204,14 +184,18 @@ fn unknown_relation(universe: &Universe<'_>, relation: &Relation) -> ResolveErro
     }
 }
 
-/// Whether a path is wanted that nobody is known to have.
+/// Whether a path is wanted that nobody is known to have, or one of several of which not all are
+/// known.
 pub(super) fn is_unknown_path(universe: &Universe<'_>, want: &Want) -> bool {
     match want {
-        Want::Word(word) => word.starts_with('/') && groups(universe, word).is_empty(),
+        Want::Word(word) if !word.starts_with('/') => false,
+        Want::Word(word) => {
+            pattern::is_glob(word) && !pattern::is_in_primary(word) || groups(universe, word).is_empty()
+        }
         Want::Dependency(dependency) => {
             let mut is_unknown = false;
             dependency.each(&mut |relation| {
-                is_unknown |= relation.name.starts_with('/') && universe.providing(relation).is_empty();
+                is_unknown |= relation.name.starts_with('/') && universe.satisfying(relation).is_empty();
             });
             is_unknown
         }

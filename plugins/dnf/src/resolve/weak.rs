@@ -75,15 +75,15 @@ impl Search<'_, '_, '_> {
     }
 
     /// Open packages that supplement what is there, but for those whose name is there in another
-    /// architecture.
+    /// architecture, or in another version beside which they could stand.
     fn supplementing(&self) -> Vec<PackageId> {
         let rules = self.state.rules;
         let universe = rules.universe;
         let has_sibling = |id: PackageId| {
-            let package = universe[id].package;
-            universe
-                .called(&package.name)
-                .any(|other| self.state.is_there(other) && universe[other].package.arch != package.arch)
+            let (package, any) = (universe[id].package, universe[id].is_installonly);
+            universe.called(&package.name).any(|other| {
+                self.state.is_there(other) && (any || universe[other].package.arch != package.arch)
+            })
         };
         let comes = |id: &PackageId| {
             self.state.is_open(*id)

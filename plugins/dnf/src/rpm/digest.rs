@@ -5,7 +5,7 @@ use md5::Md5;
 use sha1::{Digest as _, Sha1};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 
-use super::error::RpmError;
+use super::error::{RpmError, beginning};
 use super::header::Header;
 use super::tag;
 
@@ -152,7 +152,7 @@ impl Expected {
         for (tag, algorithm) in [first, (tag::PAYLOADSHA512, Some(Algorithm::Sha512))] {
             let (Some(algorithm), Some(text)) = (algorithm, header.text(tag)) else { continue };
             let digest = parse_hex(algorithm, text.as_bytes());
-            let digest = digest.ok_or_else(|| RpmError::PayloadDigest(text.into_owned()))?;
+            let digest = digest.ok_or_else(|| RpmError::PayloadDigest(beginning(&text)))?;
             return Ok(Some(Self { algorithm, digest }));
         }
         Ok(None)

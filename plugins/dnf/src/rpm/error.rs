@@ -46,17 +46,17 @@ pub enum RpmError {
         text: String,
     },
     /// The header is not the one that the digest beside it is of.
-    #[error("its header is damaged: its {algorithm} is {found}, and {expected} stands beside it")]
+    #[error("its header is damaged: its {algorithm} is {found}, and {expected:?} stands beside it")]
     Damaged {
         /// The name of the hash.
         algorithm: &'static str,
-        /// What stands beside the header.
+        /// The beginning of what stands beside the header.
         expected: String,
         /// What the header comes to.
         found: String,
     },
-    /// The header has a digest of the payload that is none.
-    #[error("its header has a digest of the payload that is none: \"{0}\"")]
+    /// The header has a digest of the payload that is none: this is its beginning.
+    #[error("its header has a digest of the payload that is none: {0:?}")]
     PayloadDigest(String),
     /// Something that should be a signature is not even written as one.
     #[error("its signature number {number} is no Base64")]
@@ -110,6 +110,11 @@ impl fmt::Display for Part {
             Part::Main => "header",
         })
     }
+}
+
+/// As much of what a package says as a message can have: a header's text may have any length.
+pub(super) fn beginning(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 impl RpmError {

@@ -241,11 +241,7 @@ impl<'a> Payload<'a> {
             self.skip(size.unwrap_or(0))?;
             return Ok(None);
         }
-        let names = match self.set_of[at] {
-            Some(set) => self.sets[set].clone(),
-            None => vec![at],
-        };
-        let is_last = names.last() == Some(&at);
+        let is_last = self.set_of[at].is_none_or(|set| self.sets[set].last() == Some(&at));
         let expected = match file.kind() {
             Some(FileKind::File) if is_last => file.size,
             Some(FileKind::Symlink) => file.size,
@@ -264,7 +260,9 @@ impl<'a> Payload<'a> {
             (Some(FileKind::Symlink), _) => self.compare_target(file)?,
             _ => {}
         }
-        Ok(Some(Member { files: names }))
+        // Once for each set, which may have as many names as the package has files.
+        let set = self.set_of[at].map(|set| self.sets[set].clone());
+        Ok(Some(Member { files: set.unwrap_or_else(|| vec![at]) }))
     }
 
     fn compare_target(&mut self, file: &FileInfo) -> Result<(), PayloadError> {

@@ -19,7 +19,6 @@ fn a_package_is_read() {
     let rpm = Rpm::open(package().file()).unwrap();
     assert_eq!(rpm.header.text(tag::NAME).unwrap(), "test");
     assert_eq!(rpm.header.bytes(), package().main_header());
-    assert_eq!(rpm.archive_size(), package().cpio().len() as u64);
     assert!(rpm.payload_is_signed() && rpm.signatures().is_empty());
 }
 
@@ -35,6 +34,9 @@ fn signatures_of_every_age_are_found() {
     assert_eq!(rpm.signatures(), [vec![0, 1], vec![2, 3], vec![4], vec![5]]);
     package.signature = vec![(tag::OPENPGP, Value::texts(&["AAE=", "?"]))];
     assert!(matches!(refused(&package), RpmError::Signature { number: 2, .. }));
+    let many: Vec<String> = (100..200).map(|number| format!("A{number}")).collect();
+    package.signature = vec![(tag::OPENPGP, Value::Texts(many)), (tag::RSAHEADER, Value::Binary(vec![4]))];
+    assert_eq!(Rpm::open(package.file()).unwrap().signatures().len(), 16);
 }
 
 #[test]
@@ -44,6 +46,8 @@ fn a_header_that_was_changed_is_found() {
         package.signature = vec![(tag, Value::text("00"))];
         let error = refused(&package);
         assert!(matches!(error, RpmError::Damaged { algorithm, .. } if algorithm == name), "{error}");
+        package.signature = vec![(tag, Value::text(&"\u{1b}".repeat(100_000)))];
+        assert!(refused(&package).to_string().len() < 1000);
     }
 }
 
@@ -83,6 +87,8 @@ fn who_vouches_for_the_payload_is_told() {
     assert!(!Rpm::open(weak.file()).unwrap().payload_is_signed());
     let broken = package().with(tag::PAYLOADSHA256, Value::texts(&["12"]));
     assert!(matches!(refused(&broken), RpmError::PayloadDigest(_)));
+    let long = package().with(tag::PAYLOADSHA256, Value::text(&"0".repeat(100_000)));
+    assert!(refused(&long).to_string().len() < 1000);
     let longer = old.with(tag::PAYLOADSHA512, Value::text(&"0".repeat(128)));
     assert!(Rpm::open(longer.file()).unwrap().payload_is_signed());
 }

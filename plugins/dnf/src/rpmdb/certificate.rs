@@ -31,7 +31,7 @@ const SIGNS_DATA: u8 = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// It is none at all.
-    #[error("it is not an armoured public key")]
+    #[error("it is no public key")]
     None,
     /// It is absurdly large.
     #[error("it is larger than {} MiB, more than keys are", MAX_SIZE >> 20)]
@@ -71,22 +71,36 @@ pub(super) struct Key {
     pub(super) fingerprint: Vec<u8>,
 }
 
-/// All certificates in a text, of which there may be several in a block and several blocks.
-pub(super) fn read(text: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
-    if text.len() > MAX_SIZE {
+/// All certificates in a file: in binary form, or in a text, where there may be several in a block
+/// and several blocks.
+pub(super) fn read(file: &[u8]) -> Result<Vec<Certificate>, CertificateError> {
+    if file.len() > MAX_SIZE {
         return Err(CertificateError::Size);
     }
     let mut certificates = Vec::new();
-    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    if is_binary(file) {
+        read_packets(file, &mut certificates)?;
+        return Ok(certificates);
+    }
+    let mut lines = file.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     while lines.any(|line| line == BEGIN) {
-        let mut rest = &dearmour(&mut lines)?[..];
-        while !rest.is_empty() {
-            let certificate = Certificate::read(rest)?;
-            rest = &rest[certificate.bytes.len()..];
-            certificates.push(certificate);
-        }
+        read_packets(&dearmour(&mut lines)?, &mut certificates)?;
     }
     if certificates.is_empty() { Err(CertificateError::None) } else { Ok(certificates) }
+}
+
+/// Whether a file has packets rather than a text: the first bit of each is set (section 4.2).
+pub(super) fn is_binary(file: &[u8]) -> bool {
+    file.first().is_some_and(|byte| byte & 0x80 != 0)
+}
+
+fn read_packets(mut rest: &[u8], certificates: &mut Vec<Certificate>) -> Result<(), CertificateError> {
+    while !rest.is_empty() {
+        let certificate = Certificate::read(rest)?;
+        rest = &rest[certificate.bytes.len()..];
+        certificates.push(certificate);
+    }
+    Ok(())
 }
 
 /// The bytes of a block, from behind its first line to its last (section 6.2).

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `blob` | a header with what rpm adds when it installs the package |
 //! | `keys`, `rich` | under which keys a package stands in the other tables |
-//! | `read` | what another rpm has written
+//! | `read` | what another rpm has written |
 //! | `schema` | the tables, and how they become bytes |
 //! | `place` | where the database goes, and whether the root's own rpm reads it |
 //! | `pubkey`, `certificate` | the packages that stand for keys |
@@ -32,6 +32,11 @@ pub use read::{Known, ReadError, read};
 
 /// The name of the file in the database's directory.
 pub const FILE: &str = "rpmdb.sqlite";
+
+/// What an rpm that uses the database has beside it, and may leave there: locks, and sqlite's logs
+/// with their index. A log that is left would be played into whatever database is put there.
+pub(crate) const BESIDE: [&str; 5] =
+    [".keyring.lock", ".rpm.lock", "rpmdb.sqlite-journal", "rpmdb.sqlite-shm", "rpmdb.sqlite-wal"];
 
 /// An installed package.
 #[derive(Debug, Clone, Copy)]

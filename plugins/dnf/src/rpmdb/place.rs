@@ -6,7 +6,7 @@
 //! ndb, does not read this one; scanners do.
 
 /// Where it was always.
-const VAR: &str = "var/lib/rpm";
+pub(crate) const VAR: &str = "var/lib/rpm";
 /// Where it goes along with the packages' files.
 pub(crate) const SYSIMAGE: &str = "usr/lib/sysimage/rpm";
 /// Macros that lead to others, or long ones, are none of rpm's own.

@@ -20,6 +20,8 @@ const LINE: usize = 64;
 /// The package that stands for a key.
 #[derive(Debug)]
 pub struct Key {
+    /// The fingerprint of the key.
+    pub fingerprint: Vec<u8>,
     /// Its header.
     pub header: Header,
     /// Its digests, which rpm makes itself here and finds in the signature header elsewhere.
@@ -29,27 +31,46 @@ pub struct Key {
 impl Key {
     /// Its row in the database, where it was imported at a time, in seconds since 1970.
     pub fn row(&self, time: u32) -> Row<'_> {
-        let Self { header, signature } = self;
+        let Self { header, signature, .. } = self;
         Row { header, signature, states: &[], color: None, install_time: time, tid: time }
     }
 }
 
-/// The packages for all certificates in armoured texts, in their order and each once, as the rpm of
-/// a version (`4.18.0`) makes them: since 6 they have the whole fingerprint in their names.
+/// The packages for all certificates in files, armoured or not, in their order and each once, as the
+/// rpm of a version (`4.18.0`) makes them: since 6 they have the whole fingerprint in their names.
 ///
 /// # Errors
 ///
-/// If a text is no public key that rpm would import.
-pub fn keys(armoured: &[&[u8]], rpm_version: &str) -> Result<Vec<Key>, CertificateError> {
+/// If a file is no public key that rpm would import.
+pub fn keys(files: &[&[u8]], rpm_version: &str) -> Result<Vec<Key>, CertificateError> {
     let (mut keys, mut seen) = (Vec::new(), HashSet::new());
-    for text in armoured {
-        for certificate in certificate::read(text)? {
+    for file in files {
+        for certificate in certificate::read(file)? {
             if seen.insert(certificate.primary.fingerprint.clone()) {
                 keys.push(key(&certificate, rpm_version)?);
             }
         }
     }
     Ok(keys)
+}
+
+/// The certificates in a file, armoured or not: the fingerprint of each in upper-case hexadecimal,
+/// and its packets.
+///
+/// # Errors
+///
+/// If there is none in it, or one that rpm would not read.
+pub fn certificates(file: &[u8]) -> Result<Vec<(String, Vec<u8>)>, CertificateError> {
+    let named = |Certificate { primary, bytes, .. }| (hex(&primary.fingerprint).to_uppercase(), bytes);
+    Ok(certificate::read(file)?.into_iter().map(named).collect())
+}
+
+/// A key in ASCII armour (RFC 9580, section 6), as rpm takes no other; a text stays as it is.
+pub fn armoured(key: &[u8]) -> String {
+    match certificate::is_binary(key) {
+        true => armour(key, ""),
+        false => String::from_utf8_lossy(key).into_owned(),
+    }
 }
 
 fn key(certificate: &Certificate, rpm_version: &str) -> Result<Key, CertificateError> {
@@ -63,7 +84,7 @@ fn key(certificate: &Certificate, rpm_version: &str) -> Result<Key, CertificateE
         Entry::text(tag::NAME, "gpg-pubkey"),
         Entry::text(tag::VERSION, name),
         Entry::text(tag::RELEASE, format!("{:x}", primary.created)),
-        Entry::translated(tag::DESCRIPTION, armour(bytes, rpm_version)),
+        Entry::translated(tag::DESCRIPTION, armour(bytes, &format!("Version: rpm-{rpm_version}\n"))),
         Entry::translated(tag::GROUP, "Public Keys"),
         Entry::text(tag::LICENSE, "pubkey"),
         Entry::translated(tag::SUMMARY, [user, b" public key"].concat()),
@@ -77,7 +98,7 @@ fn key(certificate: &Certificate, rpm_version: &str) -> Result<Key, CertificateE
     entries.extend(provides(certificate, is_of_6));
     let header = Header::build(tag::HEADERIMMUTABLE, entries)?;
     let signature = digests(&header)?;
-    Ok(Key { header, signature })
+    Ok(Key { fingerprint: primary.fingerprint.clone(), header, signature })
 }
 
 /// `gpg(…)` for the name and the numbers of the key and of its subkeys that sign; since 6 rpm finds
@@ -110,9 +131,10 @@ fn digests(header: &Header) -> Result<Header, CertificateError> {
     Ok(Header::build(tag::HEADERSIGNATURES, entries)?)
 }
 
-fn armour(bytes: &[u8], rpm_version: &str) -> String {
+/// Packets in ASCII armour, below whole lines of `headers`.
+fn armour(bytes: &[u8], headers: &str) -> String {
     format!(
-        "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: rpm-{rpm_version}\n\n\
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n{headers}\n\
          {}={}\n-----END PGP PUBLIC KEY BLOCK-----\n",
         base64(bytes),
         STANDARD.encode(certificate::crc24(bytes))
@@ -187,6 +209,16 @@ oVjV8PvyAQCOeoUssf+Jcb9cWKIaq8UP+oEQ1keCIaU1BC62ntG5cgEAjlkm4uqd
     }
 
     #[test]
+    fn a_key_need_not_be_armoured() {
+        let (fingerprint, packets) = certificates(KEY.as_bytes()).unwrap().remove(0);
+        assert_eq!(fingerprint, "32F2E4036219D7E75579073635B65897A158D5F0");
+        let binary = keys(&[&packets[..], KEY.as_bytes()], "4.18.0").unwrap();
+        assert_eq!((binary.len(), binary[0].header.bytes()), (1, one("4.18.0").header.bytes()));
+        assert_eq!((armoured(&packets), armoured(KEY.as_bytes())), (KEY.to_owned(), KEY.to_owned()));
+        assert_eq!(certificates(&[packets.clone(), packets].concat()).unwrap().len(), 2);
+    }
+
+    #[test]
     fn since_6_the_fingerprint_names_the_key() {
         let header = one("6.0.1").header;
         assert_eq!(header.text(tag::VERSION).unwrap(), "32f2e4036219d7e75579073635b65897a158d5f0");
@@ -204,7 +236,7 @@ oVjV8PvyAQCOeoUssf+Jcb9cWKIaq8UP+oEQ1keCIaU1BC62ntG5cgEAjlkm4uqd
     #[test]
     fn what_is_damaged_is_no_key() {
         let bad = |text: &str| keys(&[text.as_bytes()], "4.18.0").unwrap_err().to_string();
-        assert_eq!(bad("nothing"), "it is not an armoured public key");
+        assert_eq!(bad("nothing"), "it is no public key");
         assert_eq!(bad(&KEY[..KEY.len() - 20]), "its armour is damaged: it does not end");
         assert_eq!(bad(&KEY.replacen("mDME", "mDMF", 1)), "its armour is damaged: its checksum is wrong");
         let lines = KEY.lines().filter(|line| !line.starts_with('='));

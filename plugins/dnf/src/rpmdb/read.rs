@@ -1,5 +1,6 @@
 //! What a database says is installed, whoever wrote it.
 
+use ctr_forge_rootfs::RootPath;
 use rusqlite::{Connection, MAIN_DB};
 
 use crate::rpm::header::{Header, HeaderError};
@@ -25,10 +26,12 @@ pub struct Known {
     pub license: String,
     /// The file name of its source package.
     pub source: String,
-    /// Paths of the files that it brings, from the root on. What is no UTF-8 is shown replaced.
-    pub files: Vec<String>,
+    /// Paths of the files that it brings.
+    pub files: Vec<RootPath>,
+    /// The links among them: where they are, and where they lead.
+    pub links: Vec<(RootPath, Box<[u8]>)>,
     /// Paths of those that it has without bringing them.
-    pub ghosts: Vec<String>,
+    pub ghosts: Vec<RootPath>,
 }
 
 /// Why a database cannot be read.
@@ -69,15 +72,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Known>, ReadError> {
 fn known(header: &Header) -> Known {
     let text = |tag| header.text(tag).unwrap_or_default().into_owned();
     let epoch = header.number(tag::EPOCH).map(|epoch| format!("{epoch}:")).unwrap_or_default();
-    let directories: Vec<_> = header.texts(tag::DIRNAMES).collect();
-    let named = header.texts(tag::BASENAMES).zip(header.numbers(tag::DIRINDEXES));
-    let flags = header.numbers(tag::FILEFLAGS).into_iter().chain(std::iter::repeat(0));
-    let (mut files, mut ghosts) = (Vec::new(), Vec::new());
-    for ((name, directory), flags) in named.zip(flags) {
-        let directory = usize::try_from(directory).ok().and_then(|index| directories.get(index));
-        let to = if flags & GHOST == 0 { &mut files } else { &mut ghosts };
-        to.extend(directory.map(|directory| format!("{directory}{name}")));
-    }
+    let Paths { files, links, ghosts } = paths(header);
     Known {
         name: text(tag::NAME),
         evr: format!("{epoch}{}-{}", text(tag::VERSION), text(tag::RELEASE)),
@@ -85,6 +80,37 @@ fn known(header: &Header) -> Known {
         license: text(tag::LICENSE),
         source: text(tag::SOURCERPM),
         files,
+        links,
         ghosts,
     }
+}
+
+#[derive(Default)]
+struct Paths {
+    files: Vec<RootPath>,
+    links: Vec<(RootPath, Box<[u8]>)>,
+    ghosts: Vec<RootPath>,
+}
+
+/// What a package has; no path that cannot be one.
+fn paths(header: &Header) -> Paths {
+    let directories: Vec<_> = header.strings(tag::DIRNAMES).collect();
+    let named = header.strings(tag::BASENAMES).zip(header.numbers(tag::DIRINDEXES));
+    let flags = header.numbers(tag::FILEFLAGS).into_iter().chain(std::iter::repeat(0));
+    let targets = header.strings(tag::FILELINKTOS).chain(std::iter::repeat(&b""[..]));
+    let mut paths = Paths::default();
+    for (((name, directory), flags), target) in named.zip(flags).zip(targets) {
+        let directory = usize::try_from(directory).ok().and_then(|index| directories.get(index));
+        let path = directory.and_then(|directory| RootPath::new(&[directory, name].concat()).ok());
+        let Some(path) = path else { continue };
+        if flags & GHOST != 0 {
+            paths.ghosts.push(path);
+            continue;
+        }
+        if !target.is_empty() {
+            paths.links.push((path.clone(), target.into()));
+        }
+        paths.files.push(path);
+    }
+    paths
 }

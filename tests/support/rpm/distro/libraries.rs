@@ -60,18 +60,20 @@ fn library(name: &str, evr: &str, soname: &str, folder: &str) -> Rpm {
         // They need each other, as many do.
         "libacl" => rpm.requires(&format!("libattr.so.1{mark}")),
         "libattr" => rpm.recommends(&format!("libacl.so.1{mark}")),
-        // It is installed before the C library, which needs it.
+        // It is installed before the C library, which needs it, and before the links in the root, of
+        // which it knows nothing: its files are in `/lib64`.
         "libgcc" => return library_files(rpm, soname, folder, mark),
         _ => rpm,
     };
-    library_files(rpm, soname, folder, mark).requires(&format!("libc.so.6{mark}, rtld(GNU_HASH)"))
+    library_files(rpm, soname, &format!("usr/{folder}"), mark)
+        .requires(&format!("libc.so.6{mark}, rtld(GNU_HASH)"))
 }
 
 fn library_files(rpm: Rpm, soname: &str, folder: &str, mark: &str) -> Rpm {
     let file = format!("{soname}.0");
     rpm.provides(&format!("{soname}{mark}"))
-        .file(&format!("usr/{folder}/{file}"), format!("{soname}{mark}\n"), 0o755)
-        .symlink(&format!("usr/{folder}/{soname}"), &file)
+        .file(&format!("{folder}/{file}"), format!("{soname}{mark}\n"), 0o755)
+        .symlink(&format!("{folder}/{soname}"), &file)
 }
 
 /// What is in the C library for both architectures.

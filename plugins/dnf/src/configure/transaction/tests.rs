@@ -210,3 +210,19 @@ fn packages_of_one_name_are_counted() {
 fn nothing_is_done_for_no_packages() {
     assert_eq!(log(&[]), "");
 }
+
+#[test]
+fn what_another_has_brought_sets_off_nothing_for_the_next() {
+    let trigger = FileTrigger { prefixes: vec![b"/d".to_vec()], ..FileTrigger::default() };
+    let package = Package {
+        files: [&b"/d"[..], b"/d/own"].map(<[u8]>::to_vec).to_vec(),
+        shared: [0].into(),
+        directories: vec![b"/".to_vec(), b"/d/".to_vec()],
+        ..Package::default()
+    };
+    let packages = [package];
+    let transaction = Transaction::new(&packages);
+    let paths = |among| transaction.paths(&trigger, &among).collect::<Vec<_>>();
+    assert_eq!(paths(Among::Package(0)), [&b"/d/own"[..]]);
+    assert_eq!(paths(Among::Database(0..1)), [&b"/d"[..], b"/d/own"]);
+}

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Modules, ModulesError, Stream};
 use crate::package::Package;
 
-/// Most streams that are tried: where needs contradict each other, all ways could be too many.
-const MAX_STEPS: usize = 20_000;
+/// Most steps of the search, each a comparison or two: where needs contradict each other, all ways
+/// could be too many. All of RHEL 8 takes some thousands.
+const MAX_STEPS: usize = 2_000_000;
 
 /// Which streams are enabled, and what that means for packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,9 +68,10 @@ impl Modules {
         for stream in &self.streams {
             streams.entry((&stream.name, &stream.stream)).or_default().push(stream);
         }
+        streams.values_mut().for_each(in_order);
         let platform = platform.and_then(|platform| platform.split_once(':'));
-        let mut search =
-            Search { modules: self, streams, platform, enabled: BTreeMap::new(), left: MAX_STEPS };
+        let (enabled, added) = (BTreeMap::new(), Vec::new());
+        let mut search = Search { modules: self, streams, platform, enabled, added, left: MAX_STEPS };
         for (name, stream) in wanted {
             let stream = search.wanted(name, stream.as_deref())?;
             if search.enabled.insert(name.clone(), stream.clone()).is_some_and(|other| other != stream) {
@@ -89,11 +91,19 @@ impl Modules {
 
 struct Search<'a> {
     modules: &'a Modules,
-    /// Builds of each stream of each module.
+    /// Builds of each stream of each module, the best first, of those with the same needs one.
     streams: BTreeMap<(&'a str, &'a str), Vec<&'a Stream>>,
     platform: Option<(&'a str, &'a str)>,
     enabled: BTreeMap<String, String>,
+    /// The modules whose streams nobody has named, in the order in which they were enabled.
+    added: Vec<String>,
     left: usize,
+}
+
+fn in_order(builds: &mut Vec<&Stream>) {
+    builds.sort_by(|a, b| (b.version, &b.context).cmp(&(a.version, &a.context)));
+    let mut seen = HashSet::new();
+    builds.retain(|build| seen.insert(&build.requires));
 }
 
 impl<'a> Search<'a> {
@@ -124,12 +134,32 @@ impl<'a> Search<'a> {
             {
                 continue;
             }
-            let before = self.enabled.clone();
-            self.enabled.insert(name.clone(), stream.clone());
+            let before = self.added.len();
+            self.enable(name, stream);
             if self.settle(name, stream, &mut Vec::new()).is_err() {
-                self.enabled = before;
+                self.undo(before);
             }
         }
+    }
+
+    /// Enables a stream of a module that has none enabled.
+    fn enable(&mut self, name: &str, stream: &str) {
+        self.enabled.insert(name.to_owned(), stream.to_owned());
+        self.added.push(name.to_owned());
+    }
+
+    /// Enables nothing but the first so many that were added.
+    fn undo(&mut self, added: usize) {
+        for name in self.added.drain(added..) {
+            self.enabled.remove(&name);
+        }
+    }
+
+    /// Says that so many steps are taken for a module.
+    fn spend(&mut self, steps: usize, name: &str) -> Result<(), String> {
+        let left = self.left.checked_sub(steps);
+        self.left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or_else(|| format!("{name}, after too long a search"))
     }
 
     /// Enables what a stream that is enabled needs, or says what cannot be had. One of its
@@ -139,22 +169,20 @@ impl<'a> Search<'a> {
         if path.iter().any(|above| above == name) || path.len() > 64 {
             return Ok(());
         }
-        self.left = self.left.checked_sub(1).ok_or_else(|| format!("{name}, after too long a search"))?;
+        let builds = self.streams.get(&(name, stream)).map_or(0, Vec::len);
+        self.spend(1 + builds, name)?;
+        let builds = self.streams.get(&(name, stream)).cloned().unwrap_or_default();
         path.push(name.to_owned());
-        let mut builds = self.streams.get(&(name, stream)).cloned().unwrap_or_default();
-        builds.sort_by_key(|build| std::cmp::Reverse((build.version, build.context.clone())));
-        let mut seen = HashSet::new();
-        builds.retain(|build| seen.insert(&build.requires));
         let mut why = None;
         for build in builds {
-            let before = self.enabled.clone();
+            let before = self.added.len();
             match self.require(build, path) {
                 Ok(()) => {
                     path.pop();
                     return Ok(());
                 }
                 Err(needs) => {
-                    self.enabled = before;
+                    self.undo(before);
                     why.get_or_insert(needs);
                 }
             }
@@ -169,6 +197,7 @@ impl<'a> Search<'a> {
                 [] => name.clone(),
                 streams => format!("{name}:{}", streams.join(" or ")),
             };
+            self.spend(1 + streams.len(), name)?;
             if name == "platform" {
                 match self.platform.is_none_or(|(_, platform)| allows(streams, platform)) {
                     true => continue,
@@ -181,8 +210,10 @@ impl<'a> Search<'a> {
                     false => return Err(needs()),
                 }
             }
+            let known = self.of_module(name).count();
+            self.spend(known.saturating_mul(1 + streams.len()), name)?;
             let stream = self.choose(name, streams).ok_or_else(needs)?;
-            self.enabled.insert(name.clone(), stream.clone());
+            self.enable(name, &stream);
             self.settle(name, &stream, path)?;
         }
         Ok(())
@@ -193,9 +224,14 @@ impl<'a> Search<'a> {
         let default = self.modules.defaults.get(name).and_then(|defaults| defaults.stream.clone());
         let is_there = |stream: &String| self.streams.contains_key(&(name, stream.as_str()));
         let default = default.filter(|stream| allows(allowed, stream) && is_there(stream));
-        let of_module = self.streams.range((name, "")..).take_while(|((of, _), _)| *of == name);
-        let fits = of_module.map(|((_, stream), _)| *stream).filter(|stream| allows(allowed, stream));
+        let fits = self.of_module(name).filter(|stream| allows(allowed, stream));
         default.or_else(|| fits.last().map(str::to_owned))
+    }
+
+    /// The streams of a module, sorted.
+    fn of_module<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        let of_module = self.streams.range((name, "")..).take_while(move |((of, _), _)| *of == name);
+        of_module.map(|((_, stream), _)| *stream)
     }
 
     /// Whether a build is one of those whose packages are there.

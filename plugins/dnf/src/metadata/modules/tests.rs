@@ -155,6 +155,42 @@ fn a_stream_without_a_name_is_refused() {
 }
 
 #[test]
+fn what_a_default_stream_has_enabled_goes_with_it() {
+    let module = |name: &str, needs: &str| {
+        format!(
+            "---\ndocument: modulemd\ndata: {{name: {name}, stream: s, dependencies: [{{requires: {{{needs}}}}}]}}\n"
+        )
+    };
+    let default =
+        |name: &str| format!("---\ndocument: modulemd-defaults\ndata: {{module: {name}, stream: s}}\n");
+    let text = module("a", "b: [], none: []") + &module("b", "") + &module("c", "d: []") + &module("d", "");
+    let modules = Modules::parse(&(text + &default("a") + &default("c"))).unwrap();
+    let enabled = modules.visible(&[], None).unwrap().enabled;
+    assert_eq!(enabled.keys().collect::<Vec<_>>(), ["c", "d"]);
+}
+
+/// Many defaults that can be, as many that cannot, and many builds of the module that those need.
+#[test]
+fn a_great_many_modules_take_no_time() {
+    let mut modules = Modules::default();
+    for number in 0..20_000 {
+        let stream = |name: String, needs: Vec<String>| {
+            let requires = needs.into_iter().map(|name| (name, Vec::new())).collect();
+            Stream { name, stream: "s".into(), requires, ..Stream::default() }
+        };
+        let (good, unfit) = (format!("good{number}"), format!("unfit{number}"));
+        modules.streams.push(stream("bad".into(), vec![format!("none{number}")]));
+        modules.streams.push(stream(good.clone(), Vec::new()));
+        modules.streams.push(stream(unfit.clone(), vec!["bad".into()]));
+        let defaults = Defaults { stream: Some("s".into()), ..Defaults::default() };
+        modules.defaults.extend([(good, defaults.clone()), (unfit, defaults)]);
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(modules.visible(&[], None).unwrap().enabled.len(), 20_000);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
 fn modules_that_need_each_other_end() {
     let one = |name: &str, other: &str| {
         format!(

@@ -2,10 +2,7 @@
 //! the header of a package that it has installed (rpm's `lib/header.c`, `doExport`).
 
 use super::entry::{Entry, kind};
-use super::{ENTRY, Header, HeaderError, MAGIC, MAX_ENTRIES};
-
-/// Bytes of data that rpm takes (`HEADER_DATA_MAX`).
-const MAX_INSTALLED_DATA: u32 = 256 << 20;
+use super::{ENTRY, Header, HeaderError, MAGIC, MAX_ENTRIES, MAX_INSTALLED_DATA};
 
 impl Header {
     /// A header that is these entries in one region, as rpmbuild would write it.
@@ -26,7 +23,7 @@ impl Header {
             // The trailer's offset is negative: the size of the index.
             &index_entry([region, kind::BINARY], size.wrapping_neg(), ENTRY),
         ];
-        Self::read(&mut &bytes.concat()[..])
+        Self::read(&mut &bytes.concat()[..], region)
     }
 
     /// The header as the package database keeps it, without the magic: its region, byte for byte,

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{ENTRY, Header, INTRO, big_endian};
+use super::Header;
 
 /// Numbers of types (`rpmTagType`).
 pub mod kind {
@@ -77,8 +77,8 @@ impl<'a> Entry<'a> {
 impl Header {
     /// Its entries in the order in which it has them.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.bytes[INTRO..self.data].as_chunks::<ENTRY>().0.iter().filter_map(|index| {
-            let [tag, kind, count] = [0, 4, 12].map(|start| big_endian(&index[start..start + 4]));
+        (0..self.entry_count()).filter_map(|number| {
+            let [tag, kind, _, count] = self.words(number);
             let value = self.value(self.slots.get(&tag)?).into();
             Some(Entry { tag, kind, count, value })
         })

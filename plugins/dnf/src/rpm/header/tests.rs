@@ -16,7 +16,7 @@ fn sample() -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<Header, HeaderError> {
-    Header::read(&mut &*bytes)
+    Header::read(&mut &*bytes, tag::HEADERIMMUTABLE)
 }
 
 /// The sample with the word at this place of this entry of its index changed.
@@ -54,11 +54,12 @@ fn a_value_of_another_type_is_none() {
 }
 
 #[test]
-fn empty_texts_count_and_no_texts_do_not() {
-    let tags = [(tag::FILELANGS, Value::texts(&["", "", ""])), (tag::FILECAPS, Value::texts(&[]))];
-    let header = read(&header(tag::HEADERIMMUTABLE, &tags)).unwrap();
-    assert_eq!(header.strings(tag::FILELANGS).collect::<Vec<_>>(), [b"", b"", b""]);
-    assert_eq!(header.strings(tag::FILECAPS).count(), 0);
+fn empty_texts_count_and_no_texts_are_refused() {
+    let langs = (tag::FILELANGS, Value::texts(&["", "", ""]));
+    let good = read(&header(tag::HEADERIMMUTABLE, std::slice::from_ref(&langs))).unwrap();
+    assert_eq!(good.strings(tag::FILELANGS).collect::<Vec<_>>(), [b"", b"", b""]);
+    let none = header(tag::HEADERIMMUTABLE, &[langs, (tag::FILECAPS, Value::texts(&[]))]);
+    assert_eq!(fault(read(&none)), (tag::FILECAPS, "has no value"));
 }
 
 #[test]
@@ -70,6 +71,7 @@ fn it_ends_where_it_says() {
     assert_eq!(header.bytes(), &bytes[..size]);
     assert_eq!(header.blob(), &bytes[8..size]);
     assert_eq!(Header::of_blob(header.blob()).unwrap(), header);
+    assert!(matches!(Header::of_blob(&bytes[8..]), Err(HeaderError::Trailing)));
 }
 
 #[test]
@@ -95,6 +97,44 @@ fn entries_that_do_not_fit_are_told_by_their_tags() {
     assert_eq!(fault(changed(2, 3, 2)), (tag::NAME, "is one string and several"));
     assert_eq!(fault(changed(2, 1, 10)), (tag::NAME, "has a type that nobody knows"));
     assert_eq!(fault(changed(2, 0, tag::RSAHEADER)), (tag::RSAHEADER, "is there twice"));
+    assert_eq!(fault(changed(2, 0, 99)), (99, "can be that of no value"));
+    assert_eq!(fault(changed(5, 2, 49)), (tag::FILEMODES, "is not aligned"));
+}
+
+#[test]
+fn values_must_lie_one_behind_the_other_and_before_the_end_of_the_region() {
+    let overlaps = "points into another value, or before it";
+    assert_eq!(fault(changed(3, 2, 3)), (tag::SUMMARY, overlaps));
+    assert_eq!(fault(changed(3, 2, 7)), (tag::SUMMARY, overlaps));
+    assert_eq!(fault(changed(6, 3, 2)), (tag::LONGFILESIZES, "reaches into the end of the region"));
+    assert_eq!(fault(changed(1, 3, 1000)), (tag::RSAHEADER, "ends outside its data"));
+}
+
+#[test]
+fn many_entries_of_the_same_bytes_cost_nothing() {
+    let (entries, data) = (0xffff_u32, 8_u32 << 20);
+    let mut bytes = [&MAGIC[..], &entries.to_be_bytes(), &data.to_be_bytes()].concat();
+    let mut entry = |words: [u32; 4]| bytes.extend(words.map(u32::to_be_bytes).as_flattened());
+    entry([tag::HEADERIMMUTABLE, 7, data - 16, 16]);
+    // Each is all of the data.
+    (1..entries).for_each(|number| entry([1000 + number, 6, 0, 1]));
+    bytes.resize(bytes.len() + data as usize - 17, b'x');
+    bytes.push(0);
+    bytes.extend(
+        [tag::HEADERIMMUTABLE, 7, (entries * 16).wrapping_neg(), 16].map(u32::to_be_bytes).as_flattened(),
+    );
+    assert_eq!(fault(read(&bytes)), (1002, "points into another value, or before it"));
+    assert!(Header::of_blob(&bytes[8..]).is_err());
+}
+
+#[test]
+fn more_values_than_a_tag_may_have_are_refused() {
+    let many = |kind: fn(Vec<u8>) -> Value| {
+        header(tag::HEADERIMMUTABLE, &[(tag::FILESTATES, kind(vec![0; 0x10_0000]))])
+    };
+    assert!(read(&many(Value::Binary)).is_ok());
+    let texts = |all: Vec<u8>| Value::Texts(vec![String::new(); all.len()]);
+    assert_eq!(fault(read(&many(texts))), (tag::FILESTATES, "has more values than a tag may"));
 }
 
 #[test]
@@ -106,6 +146,24 @@ fn a_header_must_be_all_region() {
     let end = bytes.len();
     bytes[end - 8..end - 4].copy_from_slice(&(6_u32 * 16).wrapping_neg().to_be_bytes());
     assert_eq!(fault(read(&bytes)), (tag::HEADERIMMUTABLE, "is no region of the whole header"));
+    // The database has such headers.
+    assert!(Header::of_blob(&bytes[8..]).is_ok());
+    bytes[end - 8..end - 4].copy_from_slice(&(8_u32 * 16).wrapping_neg().to_be_bytes());
+    assert_eq!(fault(read(&bytes)).1, "has another end than that of its region");
+    assert!(Header::of_blob(&bytes[8..]).is_err());
+}
+
+#[test]
+fn a_region_suits_its_header() {
+    let of_signatures = |bytes: &[u8]| Header::read(&mut &*bytes, tag::HEADERSIGNATURES);
+    assert_eq!(fault(of_signatures(&sample())), (tag::HEADERIMMUTABLE, "is first, where its region must be"));
+    let signatures = |count: u32| {
+        let tags: Vec<_> = (1..count).map(|number| (1000 + number, Value::Int32(vec![1]))).collect();
+        header(tag::HEADERSIGNATURES, &tags)
+    };
+    assert_eq!(fault(read(&signatures(2))).0, tag::HEADERSIGNATURES);
+    assert!(of_signatures(&signatures(32)).is_ok());
+    assert!(matches!(of_signatures(&signatures(33)), Err(HeaderError::Size { entries: 33, .. })));
 }
 
 #[test]
@@ -113,7 +171,12 @@ fn signatures_may_have_the_older_trailer() {
     let mut bytes = header(tag::HEADERSIGNATURES, &[(tag::SIGSIZE, Value::Int32(vec![1]))]);
     let end = bytes.len();
     bytes[end - 16..end - 12].copy_from_slice(&tag::HEADERIMAGE.to_be_bytes());
-    assert_eq!(read(&bytes).unwrap().number(tag::SIGSIZE), Some(1));
+    let read = |bytes: &[u8], region| Header::read(&mut &*bytes, region);
+    assert_eq!(read(&bytes, tag::HEADERSIGNATURES).unwrap().number(tag::SIGSIZE), Some(1));
+    let mut main = sample();
+    let end = main.len();
+    main[end - 16..end - 12].copy_from_slice(&tag::HEADERIMAGE.to_be_bytes());
+    assert!(read(&main, tag::HEADERIMMUTABLE).is_err());
 }
 
 proptest! {
@@ -124,7 +187,7 @@ proptest! {
             let at = 8 + at.index(bytes.len() - 8);
             bytes[at] = byte;
         }
-        if let Ok(header) = read(&bytes) {
+        for header in [read(&bytes), Header::of_blob(&bytes[8..])].into_iter().flatten() {
             for tag in header.slots.keys().copied() {
                 let _ = (header.numbers(tag), header.binary(tag), header.strings(tag).count(), header.text(tag));
             }
