@@ -136,8 +136,9 @@ impl Repository {
 
 /// Whether a text is a URL that can be followed.
 pub(crate) fn is_url(text: &str) -> bool {
-    let has_scheme = ["https://", "http://", "file:///"].iter().any(|scheme| text.starts_with(scheme));
-    has_scheme && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    let behind = ["https://", "http://", "file:///"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    behind.is_some_and(|rest| !rest.trim_matches('/').is_empty())
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Whether a URL is that of a file of this machine.

@@ -26,6 +26,8 @@ fn numbers(numbers: [u32; 3]) -> Value {
 fn header(region: u32, tags: &[(u32, Value)]) -> Vec<u8> {
     let (mut index, mut data) = (Vec::new(), Vec::new());
     for (tag, (kind, count, bytes)) in tags {
+        // Numbers are aligned.
+        data.resize(data.len().next_multiple_of(if *kind == 4 { 4 } else { 1 }), 0);
         index.extend([*tag, *kind, data.len() as u32, *count].map(u32::to_be_bytes).concat());
         data.extend(bytes);
     }

@@ -84,11 +84,10 @@ impl<'a> Parser<'a> {
             self.rest = behind_name;
             return Ok(Relation::to(name));
         };
-        let version = self.word();
-        if version.is_empty() {
+        let evr = Evr::parse(self.word()).map_err(|source| bad_version(self.text, source))?;
+        if evr.version.is_empty() {
             return Err(self.fault("a version is missing"));
         }
-        let evr = Evr::parse(version).map_err(|source| bad_version(self.text, source))?;
         Ok(Relation { name: Arc::from(name), bound: Some(Bound { operator, evr: Arc::new(evr) }) })
     }
 

@@ -48,6 +48,7 @@ fn what_is_no_dependency_is_told() {
         "(a if b if c)",
         "(a) b",
         "a >= ",
+        "a >= -1",
         "a b",
     ] {
         assert!(Dependency::parse(text).is_err(), "{text}");

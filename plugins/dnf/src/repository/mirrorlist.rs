@@ -10,7 +10,8 @@ const MAX_MIRRORS: usize = 1000;
 /// `$basearch` to their readers.
 pub fn parse(text: &str, variables: &Variables) -> Vec<String> {
     let lines = text.lines().map(str::trim).filter(|line| super::is_url(line));
-    lines.map(|line| variables.expand(line).trim_end_matches('/').to_owned()).take(MAX_MIRRORS).collect()
+    let urls = lines.map(|line| variables.expand(line)).filter(|url| super::is_url(url));
+    urls.map(|url| url.trim_end_matches('/').to_owned()).take(MAX_MIRRORS).collect()
 }
 
 #[cfg(test)]
@@ -19,8 +20,7 @@ mod tests {
 
     #[test]
     fn a_list_has_urls_and_comments() {
-        let text =
-            "# repo = x\r\nhttps://a/$basearch/os/\r\n\n ftp://b/\nhttp://c/os\nrsync://d\nhttps://e f\n";
+        let text = "# repo = x\r\nhttps://a/$basearch/os/\r\n\n ftp://b/\nhttp://c/os\nrsync://d\nhttps://e f\nhttp://\nfile:///\nhttp://$releasever_minor/\n";
         let mirrors = parse(text, &Variables::new("9", "aarch64"));
         assert_eq!(mirrors, ["https://a/aarch64/os", "http://c/os"]);
     }
