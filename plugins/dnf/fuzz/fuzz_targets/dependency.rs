@@ -2,7 +2,7 @@
 //!
 //! What was read can be written and read again, and versions have an order. A version with a hyphen
 //! or a colon in it, which belong before a release and behind an epoch, may be another the second
-//! time.
+//! time, and so may a name or a version with half a pair of parentheses.
 
 #![no_main]
 
@@ -25,9 +25,14 @@ fuzz_target!(|text: &str| {
 });
 
 fn is_ambiguous(dependency: &Dependency) -> bool {
+    let is_half = |text: &str| text.matches('(').count() != text.matches(')').count();
     let mut is_any = false;
     dependency.each(&mut |relation| {
-        is_any |= relation.bound.as_ref().is_some_and(|bound| bound.evr.version.contains(['-', ':']));
+        is_any |= is_half(&relation.name);
+        is_any |= relation.bound.as_ref().is_some_and(|bound| {
+            let (version, release) = (&bound.evr.version, bound.evr.release.as_deref().unwrap_or_default());
+            version.contains(['-', ':']) || is_half(version) || is_half(release)
+        });
     });
     is_any
 }
