@@ -59,7 +59,7 @@ fn dnf5_makes_the_same() {
         assert_eq!(inside(forge, &format!("rpm --root /srv/{root} -Va")), "");
     }
     let headers = ["ours", "theirs"].map(|root| headers(forge, root));
-    assert_eq!(headers[0].len(), headers[1].len());
+    assert!(headers[0].len() > 50 && headers[0].len() == headers[1].len());
     headers[0].iter().zip(&headers[1]).for_each(|(ours, theirs)| assert_eq!(ours, theirs));
 
     forge.sh(&format!("mv debian/srv/ours rootfs; {LOCKED}; mv debian/srv/theirs theirs"));
